@@ -1,0 +1,36 @@
+"""Suite-wide settings: eight virtual CPU devices, a persistent compile cache, the folder of real clips."""
+
+import os
+import pathlib
+import tempfile
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(pathlib.Path(tempfile.gettempdir()) / "cad_jax_compile_cache")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+import pytest
+
+MEDIA = pathlib.Path(
+    os.environ.get("CAD_JAX_MEDIA", pathlib.Path(__file__).parents[2] / "shared" / "media")
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--run-slow", action="store_true", help="also run the tests marked slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if "slow" in item.keywords and not config.getoption("--run-slow"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes; run with --run-slow"))
+        if "media" in item.keywords and not (MEDIA / "manifest.csv").exists():
+            item.add_marker(pytest.mark.skip(reason=f"no real clips at {MEDIA} (CAD_JAX_MEDIA)"))
+
+
+@pytest.fixture(scope="session")
+def media() -> pathlib.Path:
+    """Folder of real clips with a manifest.csv; tests that use it carry the mark `media`."""
+    return MEDIA
