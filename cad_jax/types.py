@@ -34,7 +34,8 @@ class Outputs:
         speech_mask: grid bins with sound that is not silent.
         shared_video, shared_audio: after cross-attention, at the alignment frames.
         specific_video, specific_audio: pooled modality-specific representations.
-        predicted_video, predicted_audio: predictors' outputs from `fused`, the distillation's students.
+        predicted_video, predicted_audio: the predictors' guesses of the two above, made from
+            `fused`; the students of feature distillation.
         fused: representation of the whole clip.
         sync_curve: mean cosine of lips and speech when the sound is taken o frames later.
         clip_scale, frame_scale: learned inverse temperatures of the two InfoNCE terms.

@@ -1,4 +1,4 @@
-"""Suite-wide settings: eight virtual CPU devices, a persistent compile cache, the folder of real clips."""
+"""Suite-wide settings: eight virtual CPU devices, a compile cache, the folder of real clips."""
 
 import os
 import pathlib

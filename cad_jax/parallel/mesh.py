@@ -1,0 +1,88 @@
+"""The device mesh, its axis names and how a batch lies on it.
+
+Owns the axes `data` and `fsdp`; a batch is split over both. Knows nothing of parameters (see `rules`),
+of models or of what a batch contains beyond its leading dimension.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from cad_jax.types import Batch
+
+DATA, FSDP = "data", "fsdp"
+BATCH_AXES = (DATA, FSDP)
+
+
+def make_mesh(data: int = -1, fsdp: int = 1, devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """Makes the (data, fsdp) mesh that every computation of the project runs on.
+
+    The axis types are stated: left to its default, `jax.make_mesh` makes them explicit, and
+    `a @ a.T` of a sharded array is then an error.
+
+    Args:
+        data: replicas of the parameters; -1 takes what `fsdp` leaves.
+        fsdp: devices that share one copy of the parameters; -1 takes what `data` leaves.
+        devices: all devices of all processes by default.
+
+    Returns:
+        A mesh of data * fsdp devices.
+
+    Raises:
+        ValueError: both sizes are -1, one is below 1, or they do not make up the devices.
+    """
+    devices = jax.devices() if devices is None else list(devices)
+    count = len(devices)
+    stated = f"mesh data={data}, fsdp={fsdp}"
+    if data == fsdp == -1:
+        raise ValueError(f"{stated}: only one of the two can be -1 (the rest)")
+    if any(size < 1 and size != -1 for size in (data, fsdp)):
+        raise ValueError(f"{stated}: sizes must be positive, or -1 for the rest")
+    if data == -1:
+        data = max(count // fsdp, 1)
+    elif fsdp == -1:
+        fsdp = max(count // data, 1)
+    if data * fsdp != count:
+        raise ValueError(f"{stated} does not divide {count} device(s): choose data * fsdp = {count}")
+    return jax.make_mesh((data, fsdp), BATCH_AXES, (AxisType.Auto,) * 2, devices=devices)
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    """The leading dimension split over all batch axes, everything behind it whole."""
+    return NamedSharding(mesh, P(BATCH_AXES))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """A whole copy on every device."""
+    return NamedSharding(mesh, P())
+
+
+def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> Batch:
+    """Puts this process's share of a batch on its devices, as slices of the global arrays.
+
+    Args:
+        batch: arrays `[b ...]`, b the batch of this process; all processes give the same b.
+        mesh: of all processes' devices.
+
+    Returns:
+        Global arrays `[b * processes ...]`, split over the batch axes.
+
+    Raises:
+        ValueError: the global batch does not divide by the devices, or the arrays differ in b.
+    """
+    sharding = batch_sharding(mesh)
+    sizes = {key: len(value) for key, value in batch.items()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"batch arrays differ in their leading dimension: {sizes}")
+    for local in sizes.values():
+        if local * jax.process_count() % mesh.size:
+            raise ValueError(
+                f"global batch of {local * jax.process_count()} clips does not divide by "
+                f"{mesh.size} devices: choose a multiple of {mesh.size}"
+            )
+    return {
+        key: jax.make_array_from_process_local_data(sharding, value) for key, value in batch.items()
+    }
