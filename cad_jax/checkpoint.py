@@ -5,6 +5,7 @@ from where they came from. What does not fit is refused by name, never filled in
 """
 
 import dataclasses
+import math
 import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -109,7 +110,8 @@ class Checkpoints:
                 config=ocp.args.JsonSave(dict(config)),
                 progress=ocp.args.JsonSave(dataclasses.asdict(progress)),
             ),
-            metrics=None if auc is None else {"auc": auc},
+            # nan (validation has one class only) cannot be sorted
+            metrics=None if auc is None else {"auc": -1.0 if math.isnan(auc) else auc},
         )
 
     def restore(self, step: int, target: TrainState) -> TrainState:
@@ -137,6 +139,13 @@ class Checkpoints:
     def read_progress(self, step: int) -> Progress:
         """The loop's memory at `step`."""
         return Progress(**self._restore_json(step, "progress"))
+
+    def preempted(self, step: int) -> bool:
+        """Whether the machines of a multi-process run are about to be taken away.
+
+        All processes learn of it at the same step (`jax.distributed` agrees on it).
+        """
+        return self._manager.reached_preemption(step)
 
     def wait(self) -> None:
         """Returns when everything is on disk."""

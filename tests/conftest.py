@@ -5,7 +5,10 @@ import pathlib
 import tempfile
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+# Tests compile far more than they compute: the lowest optimisation level halves their time.
+os.environ["XLA_FLAGS"] = (
+    "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+)
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(pathlib.Path(tempfile.gettempdir()) / "cad_jax_compile_cache")
 )
@@ -13,9 +16,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
 import pytest
 
-MEDIA = pathlib.Path(
-    os.environ.get("CAD_JAX_MEDIA", pathlib.Path(__file__).parents[2] / "shared" / "media")
-)
+MEDIA = pathlib.Path(os.environ.get("CAD_JAX_MEDIA", "no folder named"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,10 +28,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if "slow" in item.keywords and not config.getoption("--run-slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --run-slow"))
         if "media" in item.keywords and not (MEDIA / "manifest.csv").exists():
-            item.add_marker(pytest.mark.skip(reason=f"no real clips at {MEDIA} (CAD_JAX_MEDIA)"))
+            item.add_marker(pytest.mark.skip(reason=f"real clips: {MEDIA} (set CAD_JAX_MEDIA)"))
 
 
 @pytest.fixture(scope="session")
 def media() -> pathlib.Path:
     """Folder of real clips with a manifest.csv; tests that use it carry the mark `media`."""
     return MEDIA
+
+
+@pytest.fixture(scope="session")
+def drawn_set(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A prepared directory of 48 drawn clips of 2 s at 96 px (32 train, 8 val, 8 test)."""
+    from data_pipelines.synthetic.drawn import write_drawn_set
+
+    return write_drawn_set(tmp_path_factory.mktemp("drawn"))

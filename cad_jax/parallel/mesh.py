@@ -1,7 +1,7 @@
 """The device mesh, its axis names and how a batch lies on it.
 
-Owns the axes `data` and `fsdp`; a batch is split over both. Knows nothing of parameters (see `rules`),
-of models or of what a batch contains beyond its leading dimension.
+Owns the axes `data` and `fsdp`; a batch is split over both. Knows nothing of parameters (see
+`rules`), of models or of what a batch contains beyond its leading dimension.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,17 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from cad_jax.types import Batch
+from data_pipelines.errors import UserError
 
 DATA, FSDP = "data", "fsdp"
 BATCH_AXES = (DATA, FSDP)
 
 
-def make_mesh(data: int = -1, fsdp: int = 1, devices: Sequence[jax.Device] | None = None) -> Mesh:
+def make_mesh(
+    data: int = -1,
+    fsdp: int = 1,
+    devices: Sequence[jax.Device] | None = None,  # pyright: ignore[reportInvalidTypeForm]
+) -> Mesh:
     """Makes the (data, fsdp) mesh that every computation of the project runs on.
 
     The axis types are stated: left to its default, `jax.make_mesh` makes them explicit, and
@@ -32,21 +37,21 @@ def make_mesh(data: int = -1, fsdp: int = 1, devices: Sequence[jax.Device] | Non
         A mesh of data * fsdp devices.
 
     Raises:
-        ValueError: both sizes are -1, one is below 1, or they do not make up the devices.
+        UserError: both sizes are -1, one is below 1, or they do not make up the devices.
     """
     devices = jax.devices() if devices is None else list(devices)
     count = len(devices)
     stated = f"mesh data={data}, fsdp={fsdp}"
     if data == fsdp == -1:
-        raise ValueError(f"{stated}: only one of the two can be -1 (the rest)")
+        raise UserError(f"{stated}: only one of the two can be -1 (the rest)")
     if any(size < 1 and size != -1 for size in (data, fsdp)):
-        raise ValueError(f"{stated}: sizes must be positive, or -1 for the rest")
+        raise UserError(f"{stated}: sizes must be positive, or -1 for the rest")
     if data == -1:
         data = max(count // fsdp, 1)
     elif fsdp == -1:
         fsdp = max(count // data, 1)
     if data * fsdp != count:
-        raise ValueError(f"{stated} does not divide {count} device(s): choose data * fsdp = {count}")
+        raise UserError(f"{stated} does not divide {count} device(s): choose data * fsdp = {count}")
     return jax.make_mesh((data, fsdp), BATCH_AXES, (AxisType.Auto,) * 2, devices=devices)
 
 
@@ -71,7 +76,8 @@ def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> Batch:
         Global arrays `[b * processes ...]`, split over the batch axes.
 
     Raises:
-        ValueError: the global batch does not divide by the devices, or the arrays differ in b.
+        UserError: the global batch does not divide by the devices.
+        ValueError: the arrays differ in b.
     """
     sharding = batch_sharding(mesh)
     sizes = {key: len(value) for key, value in batch.items()}
@@ -79,7 +85,7 @@ def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> Batch:
         raise ValueError(f"batch arrays differ in their leading dimension: {sizes}")
     for local in sizes.values():
         if local * jax.process_count() % mesh.size:
-            raise ValueError(
+            raise UserError(
                 f"global batch of {local * jax.process_count()} clips does not divide by "
                 f"{mesh.size} devices: choose a multiple of {mesh.size}"
             )

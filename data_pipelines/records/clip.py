@@ -1,6 +1,7 @@
 """The record: one window of one clip, as everything after preparation sees it.
 
-Owns the fields, their units and the label convention. Knows nothing of files or serialisation (see `schema`).
+Owns the fields, their units and the label convention. Knows nothing of files or serialisation
+(see `schema`).
 """
 
 import dataclasses
@@ -77,7 +78,7 @@ class ClipRecord:
 def any_fake(
     label_video: int, label_audio: int, label_sync: int, has_video: bool, has_audio: bool
 ) -> int:
-    """The clip's label: 1 if picture, sound or their match is forged, 0 if all that is there is genuine.
+    """The clip's label: 1 if picture, sound or their match is forged, 0 if all there is genuine.
 
     Sound that does not belong to the picture counts as a forgery even where both are genuine
     (label_sync 0); an unknown label_sync never makes a label unknown.

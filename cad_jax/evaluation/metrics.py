@@ -1,0 +1,197 @@
+"""Detection metrics of scores against binary labels, in numpy and float64.
+
+Ties are handled exactly: clips of equal score change sides together, whatever their order. What is
+not defined, such as any ranking of one class alone, is nan. Knows nothing of clips or tables.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Integer, Shaped
+
+Labels = Integer[np.ndarray, " n"]  # 1 fake, 0 real
+Scores = Float[np.ndarray, " n"]  # greater is more likely fake
+Metric = Callable[[np.ndarray, np.ndarray], float]
+
+
+class Roc(NamedTuple):
+    """The points of the ROC curve, from (0, 0) to (1, 1), one for each distinct score."""
+
+    fpr: Float[np.ndarray, " p"]
+    tpr: Float[np.ndarray, " p"]
+
+
+def auc(labels: Labels, scores: Scores) -> float:
+    """Area under the ROC curve: P(fake > real) + P(fake = real) / 2 (Mann-Whitney), O(n log n)."""
+    fake, real = _counts_per_score(labels, scores)
+    pairs = fake.sum() * real.sum()
+    if not pairs:
+        return np.nan
+    real_below = np.cumsum(real) - real
+    return float(fake @ (real_below + real / 2) / pairs)
+
+
+def average_precision(labels: Labels, scores: Scores) -> float:
+    """Sum of precision times gain in recall over descending distinct scores, not interpolated."""
+    fake, real = (counts[::-1] for counts in _counts_per_score(labels, scores))
+    if not fake.sum():
+        return np.nan
+    true_positives = np.cumsum(fake)
+    precision = true_positives / (true_positives + np.cumsum(real))
+    return float(fake @ precision / fake.sum())
+
+
+def roc(labels: Labels, scores: Scores) -> Roc:
+    """False and true positive rates over descending thresholds; nan for a class without clips."""
+    fake, real = (np.append(0, counts[::-1]) for counts in _counts_per_score(labels, scores))
+    with np.errstate(invalid="ignore"):
+        return Roc(np.cumsum(real) / real.sum(), np.cumsum(fake) / fake.sum())
+
+
+def equal_error_rate(labels: Labels, scores: Scores) -> float:
+    """The error rate where false positives and false negatives are as frequent.
+
+    Between two points of the ROC curve it is interpolated linearly.
+    """
+    fpr, tpr = roc(labels, scores)
+    excess = fpr - (1 - tpr)  # rises from -1 to 1
+    if np.isnan(excess).any():
+        return np.nan
+    after = int(np.argmax(excess >= 0))
+    before = after - 1
+    step = -excess[before] / (excess[after] - excess[before])
+    return float(fpr[before] + step * (fpr[after] - fpr[before]))
+
+
+def tpr_at_fpr(labels: Labels, scores: Scores, fpr: float) -> float:
+    """The best true positive rate of a threshold that raises at most `fpr` false alarms.
+
+    A real operating point: not interpolated, so 0 where so low a rate is out of reach.
+    """
+    curve = roc(labels, scores)
+    if np.isnan(curve.fpr).any() or np.isnan(curve.tpr).any():
+        return np.nan
+    return float(curve.tpr[curve.fpr <= fpr].max())
+
+
+def accuracy(labels: Labels, scores: Scores, threshold: float) -> float:
+    """Share of right answers, where `score >= threshold` says fake; nan for the threshold nan."""
+    _check(labels, scores)
+    if not len(labels) or np.isnan(threshold):
+        return np.nan
+    return float(np.mean((scores >= threshold) == labels))
+
+
+def balanced_accuracy(labels: Labels, scores: Scores, threshold: float) -> float:
+    """Mean of the shares of right answers among fakes and among reals; nan where accuracy is."""
+    _check(labels, scores)
+    if not _has_both(labels) or np.isnan(threshold):
+        return np.nan
+    right = (scores >= threshold) == labels
+    return float((right[labels == 1].mean() + right[labels == 0].mean()) / 2)
+
+
+def best_threshold(labels: Labels, scores: Scores) -> float:
+    """The threshold of highest balanced accuracy; to be chosen on validation clips, never on test.
+
+    Lies half way between two neighbouring scores, or at the lowest one, where all are called fake.
+    Of several equally good ones it is the lowest.
+    """
+    fake, real = _counts_per_score(labels, scores)
+    if not fake.sum() or not real.sum():
+        return np.nan
+    distinct = np.unique(scores).astype(np.float64)
+    middle = (distinct[:-1] + distinct[1:]) / 2
+    # The middle of two neighbouring floats may round to the lower one, which would change sides.
+    middle = np.where(middle > distinct[:-1], middle, distinct[1:])
+    missed = (np.cumsum(fake) - fake) / fake.sum()
+    rejected = (np.cumsum(real) - real) / real.sum()
+    return float(np.append(distinct[0], middle)[np.argmax(rejected - missed)])
+
+
+def expected_calibration_error(labels: Labels, probabilities: Scores, bins: int = 15) -> float:
+    """Mean |share of fakes - mean probability| over equal-width bins (Guo et al. 2017, eq. 3).
+
+    Bins are weighted by how many clips fall in; each holds its lower edge, the last one also 1.
+
+    Raises:
+        ValueError: a probability lies outside [0, 1].
+    """
+    _check(labels, probabilities)
+    if not len(labels):
+        return np.nan
+    if probabilities.min() < 0 or probabilities.max() > 1:
+        raise ValueError("calibration needs probabilities within [0, 1], not logits")
+    index = np.minimum((probabilities * bins).astype(int), bins - 1)
+    gap = np.bincount(index, weights=labels - probabilities.astype(np.float64), minlength=bins)
+    return float(np.abs(gap).sum() / len(labels))
+
+
+def bootstrap_interval(
+    metric: Metric,
+    labels: Labels,
+    scores: Scores,
+    clusters: Shaped[np.ndarray, " n"],
+    draws: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile interval of a metric, resampling whole clusters with replacement.
+
+    Clips of one identity err together; resampled one by one they would feign certainty.
+
+    Args:
+        metric: of labels and scores.
+        labels, scores: of n clips.
+        clusters: the source identity of each clip, of any type that sorts.
+        draws: number of resamples; those in which the metric is undefined are left out.
+        level: coverage of the interval.
+        seed: of the resampling.
+
+    Returns:
+        Lower and upper end; nan with fewer than two clusters or where no draw was defined.
+    """
+    _check(labels, scores)
+    _, cluster, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        return np.nan, np.nan
+    members = np.argsort(cluster, kind="stable")
+    starts = np.cumsum(sizes) - sizes
+    rng = np.random.default_rng(seed)
+    values = np.empty(draws)
+    for draw in range(draws):
+        drawn = rng.integers(len(sizes), size=len(sizes))
+        length = sizes[drawn]
+        # Lists start, start + 1, ... of each drawn cluster, end to end.
+        within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+        clips = members[np.repeat(starts[drawn], length) + within]
+        values[draw] = metric(labels[clips], scores[clips])
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return np.nan, np.nan
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _counts_per_score(
+    labels: Labels, scores: Scores
+) -> tuple[Float[np.ndarray, " u"], Float[np.ndarray, " u"]]:
+    """How many fakes and reals have each distinct score, ascending."""
+    _check(labels, scores)
+    distinct, index = np.unique(scores, return_inverse=True)
+    fake, real = np.zeros(len(distinct)), np.zeros(len(distinct))
+    np.add.at(fake, index, labels == 1)
+    np.add.at(real, index, labels == 0)
+    return fake, real
+
+
+def _has_both(labels: Labels) -> bool:
+    return bool((labels == 0).any() and (labels == 1).any())
+
+
+def _check(labels: Labels, scores: Scores) -> None:
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError("metrics need labels 0 or 1: leave clips of unknown label out first")
+    if not np.isfinite(scores).all():
+        raise ValueError("metrics need finite scores: leave clips without a score out first")

@@ -1,0 +1,114 @@
+"""Runs the detector over clips and gathers what it says of each.
+
+Owns the compiled scoring step, which evaluation, validation and single-file prediction share.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from cad_jax.evaluation.metrics import auc
+from cad_jax.experiment import ExperimentConfig
+from cad_jax.models.functional import FunctionalModel, Params
+from cad_jax.parallel.mesh import put_batch, replicated
+from cad_jax.types import Batch, Outputs
+from data_pipelines.loading.batch import ClipBatch
+from data_pipelines.loading.pipeline import evaluation_batches
+from data_pipelines.loading.source import TFRecordSource
+from data_pipelines.records.clip import FRAME_RATE
+
+Scores = dict[str, np.ndarray]
+
+
+class Scorer:
+    """Scores batches and whole splits with one compiled step.
+
+    Args:
+        model: the detector.
+        config: gives the clip's cut and the batch size.
+        mesh: the devices.
+    """
+
+    def __init__(self, model: FunctionalModel, config: ExperimentConfig, mesh: Mesh):
+        self._config, self.mesh = config, mesh
+
+        def step(params: Params, batch: Batch) -> dict[str, jax.Array]:
+            scores = clip_scores(model.merge(params)(batch), batch)
+            return scores | {"clip_index": batch["clip_index"], "valid": batch["valid"]}
+
+        # Replicated, so that every host sees the scores of the whole global batch.
+        self._step = jax.jit(step, out_shardings=replicated(mesh))
+
+    def batch(self, params: Mapping[str, jax.Array], batch: ClipBatch) -> Scores:
+        """Scores of one batch, see `clip_scores`; padding rows are left out."""
+        scores = jax.device_get(self._step(dict(params), put_batch(batch, self.mesh)))
+        valid = scores.pop("valid")
+        return {name: values[valid] for name, values in scores.items()}
+
+    def split(
+        self, params: Mapping[str, jax.Array], source: TFRecordSource, title: str = ""
+    ) -> Scores:
+        """Scores of every clip of a split, in the source's order; a progress bar under `title`."""
+        batches = self._batches(source)
+        total = -(-len(source) // self._config.evaluation.batch_size)
+        bar = tqdm(batches, title, total, leave=False, disable=not title or jax.process_index() > 0)
+        parts = [self.batch(params, batch) for batch in bar]
+        scores = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        order = np.argsort(scores["clip_index"])
+        return {name: values[order] for name, values in scores.items()}
+
+    def auc(self, params: Mapping[str, jax.Array], source: TFRecordSource) -> float:
+        """AUC of p_fake over a split; nan where it holds one class only."""
+        scores = self.split(params, source)
+        labels = np.array([source.summaries[i].label for i in scores["clip_index"]])
+        known = labels >= 0
+        return float(auc(labels[known], scores["p_fake"][known]))
+
+    def _batches(self, source: TFRecordSource) -> Iterator[ClipBatch]:
+        return iter(
+            evaluation_batches(
+                source,
+                batch_size=self._config.evaluation.batch_size,
+                clip=self._config.data.clip,
+                process_index=jax.process_index(),
+                process_count=jax.process_count(),
+                workers=self._config.data.workers,
+            )
+        )
+
+
+def clip_scores(outputs: Outputs, batch: Batch) -> dict[str, jax.Array]:
+    """What the detector says of each clip.
+
+    Returns:
+        p_fake, p_video, p_audio, p_mismatch: [b] probabilities; nan where the modality (for the
+            mismatch: either) is missing.
+        best_offset_ms: [b] by how much the sound would have to be shifted to fit the lips best:
+            positive when it comes late. nan like p_mismatch.
+        sync_curve: [b o].
+        timeline_video, timeline_audio: [b t] probabilities at the face frames; nan where masked.
+    """
+    both = batch["has_video"] & batch["has_audio"]
+    radius = outputs.sync_curve.shape[1] // 2
+    best = jnp.argmax(outputs.sync_curve, axis=1) - radius
+    video_frames = batch["frame_mask"] & batch["has_video"][:, None]
+    return {
+        "p_fake": jax.nn.sigmoid(outputs.logit),
+        "p_video": _where(batch["has_video"], jax.nn.sigmoid(outputs.logit_video)),
+        "p_audio": _where(batch["has_audio"], jax.nn.sigmoid(outputs.logit_audio)),
+        "p_mismatch": _where(both, jax.nn.sigmoid(outputs.logit_mismatch)),
+        "best_offset_ms": _where(both, best * (1000.0 / FRAME_RATE)),
+        "sync_curve": outputs.sync_curve,
+        "timeline_video": _where(video_frames, jax.nn.sigmoid(outputs.frame_logits_video)),
+        "timeline_audio": _where(
+            batch["has_audio"][:, None], jax.nn.sigmoid(outputs.frame_logits_audio)
+        ),
+    }
+
+
+def _where(mask: jax.Array, values: jax.Array) -> jax.Array:
+    return jnp.where(mask, values, jnp.nan)

@@ -1,0 +1,163 @@
+"""Everything that defines an experiment, as one typed, immutable, JSON-ready structure.
+
+`configs/` fills it, the checkpoint carries it, training, evaluation and inference read it. The
+parts that belong to a module are declared there and only gathered here.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from cad_jax.config import ConfigError, differences, structure, unstructure
+from cad_jax.losses.total import LossConfig
+from cad_jax.models.config import CADConfig
+from cad_jax.training.optimizer import OptimizerConfig
+from data_pipelines.loading.augment import AugmentConfig
+from data_pipelines.loading.window import ClipSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """What is trained and evaluated on.
+
+    Attributes:
+        path: a prepared set: shards, `dataset_info.json`, `features.json`.
+        clip: what is cut out of a record.
+        builder: `drawn` makes the set at `path` where it is not there; `` takes what is there.
+        train_split, validation_split: names of splits.
+        test_splits: evaluated at the end, never used to choose anything.
+        batch_size: clips a step, over all devices of all hosts.
+        limit: train on the first clips only (an overfitting check); 0 for all.
+        workers: loader processes; 0 loads in a thread. Changes nothing but the speed.
+        on_corrupt: what a corrupt record does: `error`, or `skip` to replace, count and name it.
+        augment: what training does to it.
+    """
+
+    path: str
+    clip: ClipSpec
+    builder: Literal["", "drawn"] = ""
+    train_split: str = "train"
+    validation_split: str = "val"
+    test_splits: tuple[str, ...] = ("test",)
+    batch_size: int = 16
+    limit: int = 0
+    workers: int = 0
+    on_corrupt: Literal["error", "skip"] = "error"
+    augment: AugmentConfig = AugmentConfig()
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshConfig:
+    """How the devices are arranged: `data` copies of the model, each spread over `fsdp` devices.
+
+    Attributes:
+        data, fsdp: axis sizes; one may be -1 for what the other leaves.
+        sharding: (pattern, `fsdp` or `replicate`) rules over parameter names.
+    """
+
+    data: int = -1
+    fsdp: int = 1
+    sharding: tuple[tuple[str, str], ...] = ((".*", "replicate"),)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """The loop's length and rhythm, in steps.
+
+    Attributes:
+        steps: optimiser steps.
+        log_every: metrics are fetched and written.
+        evaluate_every: the validation split is scored and a checkpoint is saved.
+        checkpoint_every: a checkpoint is saved besides.
+        early_stop: stop after this many evaluations without a better AUC; 0 never.
+        profile_at: first of five profiled steps; 0 never.
+    """
+
+    steps: int = 1000
+    log_every: int = 20
+    evaluate_every: int = 200
+    checkpoint_every: int = 200
+    early_stop: int = 0
+    profile_at: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "log_every", "evaluate_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """How clips are scored.
+
+    Attributes:
+        batch_size: clips at a time, over all devices.
+        bootstrap: resamplings of identities behind each confidence interval.
+    """
+
+    batch_size: int = 32
+    bootstrap: int = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class ExperimentConfig:
+    """An experiment: the same configuration gives the same result."""
+
+    data: DataConfig
+    model: CADConfig
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    mesh: MeshConfig = MeshConfig()
+    train: TrainConfig = TrainConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    seed: int = 0
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "ExperimentConfig":
+        """From nested mappings, as configs/ and checkpoints hold them.
+
+        Raises:
+            ConfigError: an unknown key (with the nearest right one), a wrong type or value.
+        """
+        return structure(cls, values)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The inverse of `from_mapping`, JSON-ready."""
+        return unstructure(self)
+
+
+# A run may be resumed with other values of these: they do not change what is computed.
+RESUMABLE = (
+    "config.data.path",
+    "config.data.workers",
+    "config.data.test_splits",
+    "config.mesh",
+    "config.evaluation",
+    "config.train.log_every",
+    "config.train.checkpoint_every",
+    "config.train.profile_at",
+)
+
+
+def refuse_other_experiment(old: Mapping[str, Any], new: Mapping[str, Any], where: str) -> None:
+    """Refuses to continue one experiment as another.
+
+    Args:
+        old, new: unstructured configurations, of the work folder and of the command.
+        where: the work folder, for the message.
+
+    Raises:
+        ConfigError: they differ in more than `RESUMABLE`; names the settings.
+    """
+    changed = {
+        name: values
+        for name, values in differences(old, new).items()
+        if not any(name == free or name.startswith(f"{free}.") for free in RESUMABLE)
+    }
+    if changed:
+        parts = [f"{name} was {was!r}, now {now!r}" for name, (was, now) in changed.items()]
+        more = f" and {len(parts) - 3} more" if len(parts) > 3 else ""
+        raise ConfigError(
+            f"{where} holds a run of another configuration: {'; '.join(parts[:3])}{more}; "
+            "choose another --workdir or the old configuration"
+        )

@@ -1,0 +1,213 @@
+"""The training loop. Its order:
+
+resume > init; then for every step: take a batch, step, and where it is their turn: log, profile,
+evaluate on validation, save, stop. What a step computes is in `step`, what it needs in `learner`.
+"""
+
+import dataclasses
+import itertools
+import json
+import logging
+import math
+import pathlib
+from collections.abc import Callable, Iterator
+
+import jax
+from clu import parameter_overview
+from tqdm import tqdm
+
+from cad_jax.checkpoint import Checkpoints, Progress, TrainState
+from cad_jax.data import copy_preparation, measure_priors, open_split
+from cad_jax.evaluation.scoring import Scorer
+from cad_jax.experiment import ExperimentConfig, refuse_other_experiment
+from cad_jax.models.functional import Params
+from cad_jax.parallel.mesh import make_mesh
+from cad_jax.telemetry.clu_import import metric_writers, periodic_actions
+from cad_jax.telemetry.speed import StepClock, peak_flops
+from cad_jax.telemetry.writers import create_writer
+from cad_jax.training.input import on_device
+from cad_jax.training.learner import Learner, make_model
+from cad_jax.training.preemption import StopRequest
+from cad_jax.training.step import Metrics
+from cad_jax.types import Batch
+from data_pipelines.errors import UserError
+from data_pipelines.loading.pipeline import training_batches
+from data_pipelines.loading.source import TFRecordSource
+
+log = logging.getLogger(__name__)
+
+
+class TrainingError(UserError):
+    """Training cannot go on."""
+
+
+def train(config: ExperimentConfig, workdir: pathlib.Path) -> bool:
+    """Trains to `config.train.steps`, going on from the newest checkpoint in `workdir`.
+
+    Writes `config.json`, `parameters.txt`, `metrics.jsonl`, `tensorboard/` and `checkpoints/`.
+
+    Args:
+        config: the experiment.
+        workdir: an existing folder.
+
+    Returns:
+        True if the run is finished, False if SIGTERM or Ctrl-C stopped it; its state is saved, and
+        the same call goes on.
+
+    Raises:
+        UserError: data, configuration or work folder do not fit; the loss is not finite.
+    """
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+    source = open_split(config.data, config.data.train_split, limit=config.data.limit)
+    validation = open_split(config.data, config.data.validation_split)
+    for split in config.data.test_splits:
+        open_split(config.data, split)  # better missing now than after the training
+    config = dataclasses.replace(config, loss=measure_priors(config.loss, source))
+    learner = Learner(config, mesh, make_model(config))
+    checkpoints = Checkpoints(workdir)
+    state, progress = _resume_or_init(learner, checkpoints, workdir)
+    if int(state.step) >= config.train.steps or _is_stale(config, progress):
+        log.info("%s: nothing left to train", workdir)
+        return True
+    writer = create_writer(workdir, int(state.step), is_lead=jax.process_index() == 0)
+    run = _Run(learner, checkpoints, writer, validation, learner.init_frozen(), progress)
+    try:
+        return run.go_on(state, _batches(config, source, int(state.step)))
+    finally:
+        checkpoints.close()
+        writer.close()
+
+
+@dataclasses.dataclass
+class _Run:
+    """A loop under way: what it writes to and what it remembers."""
+
+    learner: Learner
+    checkpoints: Checkpoints
+    writer: metric_writers.MetricWriter
+    validation: TFRecordSource
+    frozen: Params
+    progress: Progress
+
+    def go_on(self, state: TrainState, batches: Iterator[Batch]) -> bool:
+        config, start = self.learner.config.train, int(state.step)
+        batches = on_device(batches, self.learner.mesh)
+        batches, take_step, clock = self._compile(state, batches)
+        scorer = Scorer(self.learner.model, self.learner.config, self.learner.mesh)
+        profile = self._profiler()
+        bar = tqdm(initial=start, total=config.steps, unit="step", disable=jax.process_index() != 0)
+        with StopRequest() as stop, bar:
+            batches = clock.input(itertools.islice(batches, config.steps - start))
+            for step, batch in enumerate(batches, start=start + 1):
+                with jax.transfer_guard("disallow"):
+                    state, metrics = take_step(state, self.frozen, batch)
+                clock.tick()
+                bar.update()
+                profile(step)
+                stopping = bool(stop) or self.checkpoints.preempted(step)
+                last = step == config.steps or stopping
+                if last or step % config.log_every == 0:
+                    bar.set_postfix_str(self._log(step, metrics, clock))
+                evaluates = step == config.steps or step % config.evaluate_every == 0
+                if evaluates and not stopping:
+                    auc = scorer.auc({**self.frozen, **state.params}, self.validation)
+                    self.writer.write_scalars(step, {"validation/auc": auc})
+                    self._save(state, auc)
+                elif last or step % config.checkpoint_every == 0:
+                    self._save(state, None)
+                if stopping or _is_stale(self.learner.config, self.progress):
+                    break
+                clock.restart() if evaluates else None
+        if stop:
+            log.warning("%s: saved at step %d", stop.signal_name, int(state.step))
+        return not stopping
+
+    def _compile(
+        self, state: TrainState, batches: Iterator[Batch]
+    ) -> tuple[Iterator[Batch], Callable, StepClock]:
+        """Compiles the step ahead, for the first batch's shapes; nothing recompiles later."""
+        first = next(batches)
+        lowered = self.learner.step.lower(state, self.frozen, first)  # type: ignore[attr-defined]
+        compiled = lowered.compile()
+        devices = self.learner.mesh.size
+        peak = peak_flops(jax.devices()[0].device_kind)
+        flops = (compiled.cost_analysis() or {}).get("flops")  # of one device's program
+        clock = StepClock(
+            self.learner.config.data.batch_size,
+            flops * devices if flops else None,
+            peak * devices if peak else None,
+        )
+        return itertools.chain([first], batches), compiled, clock
+
+    def _log(self, step: int, metrics: Metrics, clock: StepClock) -> str:
+        values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        faulty = [name for name, value in values.items() if not math.isfinite(value)]
+        if faulty:
+            raise TrainingError(
+                f"step {step}: {', '.join(faulty)} not finite; lower optimizer.learning_rate and "
+                "start again in another --workdir"
+            )
+        speed = clock.report()
+        self.writer.write_scalars(step, values | {f"speed/{k}": v for k, v in speed.items()})
+        rate, wait = speed["clips_per_second"], speed["input_wait"]
+        return f"loss {values['loss']:.3f}, {rate:.1f} clips/s, {wait:.0%} waiting for input"
+
+    def _save(self, state: TrainState, auc: float | None) -> None:
+        if auc is not None and auc > self.progress.best_auc:
+            self.progress = Progress(best_auc=auc)
+        elif auc is not None:
+            stale = self.progress.evaluations_since_best + 1
+            self.progress = Progress(self.progress.best_auc, stale)
+        self.writer.flush()  # what a checkpoint covers must be on disk before it is
+        self.checkpoints.save(state, self.learner.config.to_mapping(), self.progress, auc)
+
+    def _profiler(self) -> Callable[[int], object]:
+        first = self.learner.config.train.profile_at
+        if not first or jax.process_index() != 0:
+            return lambda step: None
+        return periodic_actions.Profile(
+            logdir=self.checkpoints.directory.parent / "profile",
+            first_profile=first,
+            profile_duration_ms=None,
+            every_secs=None,
+        )
+
+
+def _resume_or_init(
+    learner: Learner, checkpoints: Checkpoints, workdir: pathlib.Path
+) -> tuple[TrainState, Progress]:
+    config = learner.config.to_mapping()
+    latest = checkpoints.latest_step()
+    if latest is not None:
+        refuse_other_experiment(checkpoints.read_config(latest), config, str(workdir))
+        log.info("going on from step %d in %s", latest, workdir)
+        return checkpoints.restore(latest, learner.target), checkpoints.read_progress(latest)
+    state = learner.init()
+    if jax.process_index() == 0:
+        copy_preparation(learner.config.data, workdir)
+        (workdir / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        overview = parameter_overview.get_parameter_overview(state.params, include_stats=False)
+        (workdir / "parameters.txt").write_text(overview + "\n")
+    return state, Progress()
+
+
+def _batches(config: ExperimentConfig, source: TFRecordSource, start: int) -> Iterator[Batch]:
+    return iter(
+        training_batches(
+            source,
+            batch_size=config.data.batch_size,
+            seed=config.seed,
+            clip=config.data.clip,
+            augment=config.data.augment,
+            start_step=start,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+            workers=config.data.workers,
+        )
+    )
+
+
+def _is_stale(config: ExperimentConfig, progress: Progress) -> bool:
+    """Whether validation has not improved for as long as `early_stop` allows."""
+    patience = config.train.early_stop
+    return bool(patience) and progress.evaluations_since_best >= patience

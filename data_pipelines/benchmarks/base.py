@@ -1,0 +1,52 @@
+"""What every data set's reader gives: where each clip lies and all that is known of it.
+
+Owns the description of a clip before it is decoded. A reader reads lists and names, never media:
+whether a file is there and usable is found out, and counted, by preparation.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping
+
+from data_pipelines.records.clip import UNKNOWN
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipSource:
+    """One file of a data set; labels and methods as in `ClipRecord`.
+
+    Attributes:
+        path: the file.
+        key: its name within the data set, unique there; usually the path relative to the root.
+        dataset: lower case letters, digits and underscores.
+        split: `train`, `val` or `test`.
+        source_ids: every identity the clip touches.
+        pair_id: clips made from one original share it.
+        label_video, label_audio, label_sync: 1, 0 or -1 for unknown.
+        method_video, method_audio: `none` for genuine, empty for unknown.
+        expects_video: the data set promises a picture, so a file without one is an error.
+        expects_audio: likewise for sound.
+        provenance: whatever else the data set says of it, as text.
+    """
+
+    path: pathlib.Path
+    key: str
+    dataset: str
+    split: str = "train"
+    source_ids: tuple[str, ...] = ()
+    pair_id: str = ""
+    label_video: int = UNKNOWN
+    label_audio: int = UNKNOWN
+    label_sync: int = UNKNOWN
+    method_video: str = ""
+    method_audio: str = ""
+    expects_video: bool = False
+    expects_audio: bool = False
+    provenance: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+# A reader: the data set's root -> its clips, in an order that is always the same. It raises
+# `UserError`, one line, for a missing root or list and for what a list gets wrong.
+Reader = Callable[[pathlib.Path], list[ClipSource]]

@@ -1,0 +1,160 @@
+"""A folder of your own: `manifest.csv` with what is known of each clip, or just videos.
+
+Columns: `path` (required, relative to the folder); `split` (train, val, test); `label_video`,
+`label_audio`, `label_sync` (1, 0, -1 or empty for unknown); `method_video`, `method_audio`;
+`source_ids` (joined by `;`); `pair_id`; `has_video`, `has_audio` (yes: a file without it is an
+error). Everything else is kept as provenance. Without a manifest: every video, unlabelled.
+"""
+
+import csv
+import os
+import pathlib
+import re
+from collections.abc import Iterator
+
+from data_pipelines.benchmarks.base import SPLITS, ClipSource
+from data_pipelines.benchmarks.splits import components, hashed_split
+from data_pipelines.errors import UserError
+
+MANIFEST = "manifest.csv"
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv", ".wmv", ".ts"}
+)
+
+_LABELS = {"1": 1, "0": 0, "-1": -1, "": -1, "1.0": 1, "0.0": 0, "-1.0": -1}  # pandas adds the .0
+_FLAGS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": False}
+_LABEL_COLUMNS = ("label_video", "label_audio", "label_sync")
+_TEXT_COLUMNS = ("method_video", "method_audio", "pair_id")
+_OTHER_COLUMNS = ("path", "split", "source_ids", "has_video", "has_audio")
+_KNOWN_COLUMNS = frozenset(_LABEL_COLUMNS + _TEXT_COLUMNS + _OTHER_COLUMNS)
+
+
+def clips(root: pathlib.Path) -> list[ClipSource]:
+    """The folder's clips: those that the manifest names, else every video below it.
+
+    The data set is called after the folder. Clips without a split get one by hash, 80/10/10,
+    together with all clips that share an identity or an original with them; where one of those has
+    a stated split, they follow it.
+
+    Raises:
+        UserError: no such folder, no video in it, or a wrong manifest; names line and column.
+    """
+    if not root.is_dir():
+        raise UserError(f"no such folder: {root}; give the folder that holds {MANIFEST} or videos")
+    manifest = root / MANIFEST
+    rows = list(_manifest_rows(manifest)) if manifest.exists() else list(_video_rows(root))
+    if not rows:
+        what = f"{manifest} names no clip" if manifest.exists() else f"no video below {root}"
+        raise UserError(f"{what}; expected {MANIFEST} or files such as clip.mp4")
+    dataset = dataset_name(root)
+    return [
+        ClipSource(
+            path=root / row["path"],
+            key=_printable(row["path"]),
+            dataset=dataset,
+            split=split,
+            source_ids=_identities(row),
+            pair_id=row.get("pair_id", ""),
+            label_video=_LABELS[row.get("label_video", "")],
+            label_audio=_LABELS[row.get("label_audio", "")],
+            label_sync=_LABELS[row.get("label_sync", "")],
+            method_video=row.get("method_video", ""),
+            method_audio=row.get("method_audio", ""),
+            expects_video=_FLAGS[row.get("has_video", "").lower()],
+            expects_audio=_FLAGS[row.get("has_audio", "").lower()],
+            provenance={name: text for name, text in row.items() if name not in _KNOWN_COLUMNS},
+        )
+        for row, split in zip(rows, _splits(rows), strict=True)
+    ]
+
+
+def dataset_name(root: pathlib.Path) -> str:
+    """The folder's name in lower case letters, digits and underscores, beginning with a letter."""
+    name = re.sub("[^a-z0-9]+", "_", root.resolve().name.lower()).strip("_") or "folder"
+    return name if name[0].isalpha() else f"folder_{name}"
+
+
+def _video_rows(root: pathlib.Path) -> Iterator[dict[str, str]]:
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+            yield {"path": path.relative_to(root).as_posix()}
+
+
+def _manifest_rows(manifest: pathlib.Path) -> Iterator[dict[str, str]]:
+    """The manifest's rows, stripped and checked."""
+    first_line: dict[str, int] = {}
+    try:
+        # utf-8-sig: spreadsheets put a byte order mark in front.
+        with manifest.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restkey="", restval="")
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            _check_header(manifest, reader.fieldnames)
+            for raw in reader:
+                where = f"{manifest}, line {reader.line_num}"
+                if "" in raw:
+                    raise UserError(f"{where}: more fields than columns; quote text with commas")
+                row = {name: text.strip() for name, text in raw.items()}
+                _check_row(where, row)
+                if row["path"] in first_line:
+                    earlier = first_line[row["path"]]
+                    raise UserError(f"{where}: {row['path']!r} was already named in line {earlier}")
+                first_line[row["path"]] = reader.line_num
+                yield row
+    except UnicodeDecodeError as error:
+        raise UserError(f"{manifest} is not UTF-8 text: save it as CSV UTF-8 ({error})") from error
+    except csv.Error as error:
+        raise UserError(f"{manifest} is not readable as CSV: {error}") from error
+    except OSError as error:
+        raise UserError(f"cannot read {manifest}: {error.strerror}") from error
+
+
+def _check_header(manifest: pathlib.Path, names: list[str]) -> None:
+    if "path" not in names:
+        found = ", ".join(names) or "nothing"
+        raise UserError(f"{manifest}: the first line must name a column 'path'; it has: {found}")
+    if "" in names or len(set(names)) < len(names):
+        raise UserError(f"{manifest}: every column needs a name of its own; it has: {names}")
+
+
+def _check_row(where: str, row: dict[str, str]) -> None:
+    path = pathlib.PurePosixPath(row["path"])
+    if not row["path"] or "\0" in row["path"]:
+        raise UserError(f"{where}, column path: name a file")
+    if path.is_absolute() or ".." in path.parts:
+        raise UserError(f"{where}, column path: {row['path']!r} must lie below the folder")
+    for name in _LABEL_COLUMNS:
+        if row.get(name, "") not in _LABELS:
+            raise UserError(f"{where}, column {name}: {row[name]!r} is not 1, 0, -1 or empty")
+    for name in ("has_video", "has_audio"):
+        if row.get(name, "").lower() not in _FLAGS:
+            raise UserError(f"{where}, column {name}: {row[name]!r} is not yes, no or empty")
+    if row.get("split", "") not in (*SPLITS, ""):
+        raise UserError(f"{where}, column split: {row['split']!r} is not train, val, test or empty")
+
+
+def _identities(row: dict[str, str]) -> tuple[str, ...]:
+    parts = (part.strip() for part in row.get("source_ids", "").split(";"))
+    return tuple(part for part in parts if part)
+
+
+def _splits(rows: list[dict[str, str]]) -> list[str]:
+    """The stated split of each row, or the one its component falls to."""
+    groups = []
+    for row in rows:
+        names = [f"identity {name}" for name in _identities(row)]
+        names += [f"pair {row['pair_id']}"] if row.get("pair_id") else []
+        groups.append(names or [f"path {_printable(row['path'])}"])
+    names = components(groups)
+    stated: dict[str, str] = {}
+    for name, row in zip(names, rows, strict=True):
+        if row.get("split"):
+            stated.setdefault(name, row["split"])
+    return [
+        row.get("split") or stated.get(name) or hashed_split(name)
+        for name, row in zip(names, rows, strict=True)
+    ]
+
+
+def _printable(path: str) -> str:
+    """File names may hold bytes that are no text; records hold only text."""
+    return os.fsencode(path).decode("utf-8", "replace")

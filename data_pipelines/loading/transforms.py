@@ -1,0 +1,179 @@
+"""A record's window as one row of a batch: chosen frames decoded, mouths cropped, sound cut, masks.
+
+Owns the row and everything deterministic about it. Knows nothing of augmentation or order.
+A row has the keys of `ClipBatch`, each without the batch axis.
+"""
+
+import cv2
+import numpy as np
+import simplejpeg
+from jaxtyping import Float, Int, UInt8
+
+from data_pipelines.errors import UserError
+from data_pipelines.loading.source import Sample
+from data_pipelines.loading.window import ClipSpec, Window, cut_sound
+from data_pipelines.records.clip import FRAME_RATE, UNKNOWN, ClipRecord, any_fake
+
+ClipRow = dict[str, np.ndarray]
+
+MOUTH_MARGIN = 1.6  # side of the mouth crop over the larger side of the mouth's box
+_SMOOTHING = 5  # frames the mouth's centre is averaged over
+_MAX_SIDE = 4096  # pixels; a larger JPEG is not a face crop
+
+
+def clip_row(sample: Sample, spec: ClipSpec, window: Window, pair: int) -> ClipRow:
+    """Makes the row of one window.
+
+    Frames and mouths are those at `frame_bins(spec)` and at every bin; where the record is shorter
+    than the window they are zero and masked. A modality of which nothing lies in the window counts
+    as missing, and its labels become -1.
+
+    Args:
+        sample: the clip and its position in the source.
+        spec: the row's shape.
+        window: which part of the clip.
+        pair: the number of the clip's original; -1 for none.
+
+    Raises:
+        UserError: a chosen frame is not a JPEG picture of sensible size; names clip and frame.
+    """
+    clip = sample.clip
+    row = blank_row(spec, sample.index)
+    _fill_picture(row, clip, spec, window)
+    row["waveform"], row["waveform_mask"] = cut_sound(clip, spec, window)
+    row |= _scalars(
+        has_video=bool(row["frame_mask"].any()),
+        has_audio=bool(row["waveform_mask"].any()),
+        valid=True,
+    )
+    row |= _labels(clip.label_video, clip.label_audio, clip.label_sync)
+    row["pair"] = np.asarray(pair, np.int32)
+    return relabel(row)
+
+
+def blank_row(spec: ClipSpec, clip_index: int) -> ClipRow:
+    """A row without picture, sound or labels (valid False); its times are those of any row."""
+    t, k = spec.frames, spec.num_mouths
+    return {
+        "frames": np.zeros((t, spec.image_size, spec.image_size, 3), np.uint8),
+        "frame_times": (frame_bins(spec) / FRAME_RATE).astype(np.float32),
+        "frame_mask": np.zeros(t, bool),
+        "mouth_frames": np.zeros((k, spec.mouth_size, spec.mouth_size, 3), np.uint8),
+        "mouth_times": (np.arange(k) / FRAME_RATE).astype(np.float32),
+        "mouth_mask": np.zeros(k, bool),
+        "waveform": np.zeros(spec.num_samples, np.float32),
+        "waveform_mask": np.zeros(spec.num_bins, bool),
+        **_scalars(has_video=False, has_audio=False, valid=False),
+        **_labels(UNKNOWN, UNKNOWN, UNKNOWN),
+        "label": np.asarray(UNKNOWN, np.int32),
+        "pair": np.asarray(-1, np.int32),
+        "clip_index": np.asarray(clip_index, np.int32),
+    }
+
+
+def frame_bins(spec: ClipSpec) -> Int[np.ndarray, " t"]:
+    """Grid bins of the whole-face frames: the centres of t equal parts of the window."""
+    return ((np.arange(spec.frames) + 0.5) * spec.num_bins / spec.frames).astype(int)
+
+
+def without_video(row: ClipRow) -> ClipRow:
+    """The row as if the clip had no picture; labels follow."""
+    blanks = ("frames", "frame_mask", "mouth_frames", "mouth_mask", "has_video")
+    return relabel(row | {key: np.zeros_like(row[key]) for key in blanks})
+
+
+def without_audio(row: ClipRow) -> ClipRow:
+    """The row as if the clip had no sound; labels follow."""
+    blanks = ("waveform", "waveform_mask", "has_audio")
+    return relabel(row | {key: np.zeros_like(row[key]) for key in blanks})
+
+
+def relabel(row: ClipRow) -> ClipRow:
+    """Makes the labels agree with what is there: nothing is known of a missing modality."""
+    has_video, has_audio = bool(row["has_video"]), bool(row["has_audio"])
+    video = int(row["label_video"]) if has_video else UNKNOWN
+    audio = int(row["label_audio"]) if has_audio else UNKNOWN
+    sync = int(row["label_sync"]) if has_video and has_audio else UNKNOWN
+    label = any_fake(video, audio, sync, has_video, has_audio)
+    return row | _labels(video, audio, sync) | {"label": np.asarray(label, np.int32)}
+
+
+def _labels(video: int, audio: int, sync: int) -> ClipRow:
+    labels = {"label_video": video, "label_audio": audio, "label_sync": sync}
+    return {name: np.asarray(value, np.int32) for name, value in labels.items()}
+
+
+def _scalars(**flags: bool) -> ClipRow:
+    return {name: np.asarray(value) for name, value in flags.items()}
+
+
+def _fill_picture(row: ClipRow, clip: ClipRecord, spec: ClipSpec, window: Window) -> None:
+    """Decodes each needed frame once, for the face, the mouth or both."""
+    face_slots = {int(bin_): slot for slot, bin_ in enumerate(frame_bins(spec))}
+    needed = range(spec.num_bins) if spec.mouth_size else face_slots
+    centres, side = smooth_mouths(clip.mouth_boxes)
+    for bin_ in needed:
+        index = window.start + bin_
+        if index >= len(clip.frames):
+            break
+        image = _decode(clip, index)
+        if bin_ in face_slots:
+            row["frames"][face_slots[bin_]] = _resize(image, spec.image_size)
+            row["frame_mask"][face_slots[bin_]] = True
+        if spec.mouth_size:
+            mouth = crop_square(image, centres[index], side)
+            row["mouth_frames"][bin_] = _resize(mouth, spec.mouth_size)
+            row["mouth_mask"][bin_] = True
+
+
+def smooth_mouths(
+    boxes: Float[np.ndarray, "t 4"],
+) -> tuple[Float[np.ndarray, "t 2"], float]:
+    """Where to crop the mouth: a smoothed centre a frame and one side for the whole record.
+
+    One side, because a crop that breathes with the lips hides how far they open.
+
+    Args:
+        boxes: x0, y0, x1, y1 in pixels.
+
+    Returns:
+        centres [t 2] x, y in pixels, a moving average; side in pixels, margin included.
+    """
+    if not len(boxes):
+        return np.zeros((0, 2)), 0.0
+    corners = boxes.astype(np.float64).reshape(-1, 2, 2)
+    half = _SMOOTHING // 2
+    padded = np.pad(corners.mean(axis=1), ((half, half), (0, 0)), mode="edge")
+    centres = np.stack([padded[i : i + len(boxes)] for i in range(_SMOOTHING)]).mean(axis=0)
+    sides = (corners[:, 1] - corners[:, 0]).max(axis=1)
+    return centres, float(MOUTH_MARGIN * np.median(sides))
+
+
+def crop_square(
+    image: UInt8[np.ndarray, "h w 3"], centre: Float[np.ndarray, "2"], side: float
+) -> UInt8[np.ndarray, "crop crop 3"]:
+    """A square around `centre` (x, y; the first pixel's centre is 0.5), at sub-pixel accuracy.
+
+    What lies outside the image repeats its border; `side` is held between 8 and the image's side.
+    """
+    height, width = image.shape[:2]
+    pixels = min(max(round(side), 8), height, width)
+    x, y = centre.tolist()
+    centre_pixel = (min(max(x, 0), width) - 0.5, min(max(y, 0), height) - 0.5)
+    return cv2.getRectSubPix(image, (pixels, pixels), centre_pixel)
+
+
+def _resize(image: UInt8[np.ndarray, "h w 3"], size: int) -> UInt8[np.ndarray, "size size 3"]:
+    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def _decode(clip: ClipRecord, index: int) -> UInt8[np.ndarray, "h w 3"]:
+    """One frame as RGB; its size is read before anything is decoded."""
+    try:
+        header = simplejpeg.decode_jpeg_header(clip.frames[index])
+        height, width = int(header[0]), int(header[1])
+        if max(height, width) > _MAX_SIDE:
+            raise ValueError(f"{width} x {height} pixels, more than {_MAX_SIDE}")
+        return simplejpeg.decode_jpeg(clip.frames[index], "RGB")
+    except ValueError as error:
+        raise UserError(f"clip {clip.clip_id!r}, frame {index}: {error}") from error

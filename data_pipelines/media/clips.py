@@ -1,0 +1,331 @@
+"""Turns one media file into records: the one path that preparation and prediction share.
+
+Follows the face through the whole video before it crops the first frame. A short video's frames are
+kept meanwhile, a long one is decoded again: memory never grows with a video's length. Knows nothing
+of shards, processes or data sets.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+import simplejpeg
+from jaxtyping import Float
+
+from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.media.align import crop_matrices, mouth_boxes, warp_square
+from data_pipelines.media.clock import StageClock
+from data_pipelines.media.container import MediaInfo, MediaLimits, probe
+from data_pipelines.media.decode import AudioTrack, VideoFrame, read_audio, read_video
+from data_pipelines.media.errors import MediaError
+from data_pipelines.media.face import face_models
+from data_pipelines.media.track import FaceTrack, Tracking, track_faces
+from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE, UNKNOWN, ClipRecord
+
+_SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE
+_KEEP_BYTES = 256 * 2**20  # of decoded frames; beyond it, decoding again is the lesser evil
+_LOSS_S = 0.3  # shorter than declared by more than this: the file was cut
+
+
+@dataclasses.dataclass(frozen=True)
+class PrepareSettings:
+    """How files become records; every value changes the records' bytes.
+
+    Attributes:
+        size: side of the face crop in pixels.
+        margin: how much wider the crop is than the face is high.
+        window_s: length of a window; shorter videos and ends are kept if at least `min_s` long.
+        stride_s: from the start of a window to the next.
+        min_s: the shortest window.
+        jpeg_quality: of the crops. Colour is kept at full resolution (4:4:4): blending borders show
+            in it, and halving it once more would blur them.
+        limits: what one file may cost.
+    """
+
+    size: int = 224
+    margin: float = 0.3
+    window_s: float = 4.0
+    stride_s: float = 4.0
+    min_s: float = 0.5
+    jpeg_quality: int = 92
+    limits: MediaLimits = dataclasses.field(default_factory=MediaLimits)
+
+    def __post_init__(self) -> None:
+        if not 16 <= self.size <= 2048:
+            raise ValueError(f"size is {self.size}; it must be 16 to 2048 pixels")
+        if not 0 <= self.margin <= 3:
+            raise ValueError(f"margin is {self.margin}; it must be 0 to 3")
+        if not 1 / FRAME_RATE <= self.min_s <= self.window_s <= 3600:
+            raise ValueError(
+                f"window is {self.window_s} s, the shortest {self.min_s} s; "
+                f"0.04 <= shortest <= window <= 3600 must hold"
+            )
+        if self.stride_s < 1 / FRAME_RATE:
+            raise ValueError(f"stride is {self.stride_s} s; it must be at least one frame, 0.04 s")
+        if not 1 <= self.jpeg_quality <= 100:
+            raise ValueError(f"JPEG quality is {self.jpeg_quality}; it must be 1 to 100")
+
+    @property
+    def min_frames(self) -> int:
+        return int(np.ceil(self.min_s * FRAME_RATE - 1e-6))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Crop:
+    """One aligned frame: its time on the container's axis, JPEG bytes, mouth box in the crop."""
+
+    time_s: float
+    jpeg: bytes
+    mouth: Float[np.ndarray, "4"]
+
+
+def prepare_clip(
+    source: ClipSource, settings: PrepareSettings, clock: StageClock | None = None
+) -> list[ClipRecord]:
+    """All windows of one file; see `iterate_clips`, which does not hold them together."""
+    return list(iterate_clips(source, settings, clock))
+
+
+def iterate_clips(
+    source: ClipSource, settings: PrepareSettings, clock: StageClock | None = None
+) -> Iterator[ClipRecord]:
+    """Decodes a file, follows its largest face and yields aligned windows with their sound.
+
+    A file without a picture gives records without frames, one without sound records without audio;
+    only what the source promises is an error when missing. A cut file gives what can be decoded and
+    says under `truncated` how much is lost.
+
+    Args:
+        source: the file and what is known of it.
+        settings: sizes and lengths.
+        clock: takes the seconds spent on decode, face and crop.
+
+    Yields:
+        At least one record, in order of time.
+
+    Raises:
+        MediaError: the file cannot be used; see `Reason`.
+    """
+    clock = clock or StageClock()
+    with clock.stage("decode"):
+        info = probe(source.path, settings.limits)
+        audio = read_audio(source.path, settings.limits)
+    if source.expects_video and not info.video_codec:
+        raise MediaError("no_video", "the data set promises a picture; the file has only sound")
+    if source.expects_audio and audio is None:
+        raise MediaError("no_audio", "the data set promises sound; none could be decoded")
+    if info.video_codec:
+        yield from _video_windows(source, settings, info, audio, clock)
+    elif audio is not None:
+        yield from _audio_windows(source, settings, info, audio)
+    else:
+        raise MediaError("no_frames", f"none of its {info.audio_codec} sound can be decoded")
+
+
+def windows(length: int, settings: PrepareSettings) -> list[tuple[int, int]]:
+    """Start and stop frames of the windows of a stretch; the last may be shorter."""
+    size = round(settings.window_s * FRAME_RATE)
+    step = round(settings.stride_s * FRAME_RATE)
+    found = []
+    for start in range(0, length, step):
+        stop = min(start + size, length)
+        if stop - start >= settings.min_frames:
+            found.append((start, stop))
+        if stop == length:  # with overlapping windows, later ones would only repeat this end
+            break
+    return found
+
+
+def _video_windows(
+    source: ClipSource,
+    settings: PrepareSettings,
+    info: MediaInfo,
+    audio: AudioTrack | None,
+    clock: StageClock,
+) -> Iterator[ClipRecord]:
+    video = _Video(source.path, settings.limits, clock)
+    with clock.stage("face"):
+        images = (frame.image for frame in video.frames())
+        tracking = track_faces(images, face_models(), settings.min_frames)
+    _check_tracking(tracking, info, settings)
+    facts = _facts(info, _missing_seconds(info, video.span, audio))
+    frames = enumerate(video.frames())
+    for track in tracking.tracks:
+        crops = _crops(frames, track, settings, clock)
+        face = {
+            "faces": str(tracking.max_faces),
+            "face_px": f"{track.face_px:.0f}",
+            "face_found": f"{track.found:.3f}",
+        }
+        for start, window in _sliding(crops, windows(len(track), settings)):
+            yield _record(source, facts | face, track.first + start, window, audio)
+
+
+class _Video:
+    """The frames of a file as often as they are asked for, kept in memory while they are few.
+
+    Attributes:
+        span: when the picture starts and ends on the container's axis, once it has been read.
+    """
+
+    def __init__(self, path: pathlib.Path, limits: MediaLimits, clock: StageClock) -> None:
+        self._path, self._limits, self._clock = path, limits, clock
+        self._kept: list[VideoFrame] | None = None
+        self.span = (0.0, 0.0)
+
+    def frames(self) -> Iterator[VideoFrame]:
+        if self._kept is not None:
+            yield from self._kept
+            return
+        kept: list[VideoFrame] | None = []
+        size, start, end = 0, None, 0.0
+        for frame in self._clock.timed(read_video(self._path, self._limits), "decode"):
+            start = frame.time_s if start is None else start
+            end = frame.time_s + 1 / FRAME_RATE
+            size += frame.image.nbytes
+            if size > _KEEP_BYTES:
+                kept = None
+            if kept is not None:
+                kept.append(frame)
+            yield frame
+        self._kept, self.span = kept, (start or 0.0, end)
+
+
+def _check_tracking(tracking: Tracking, info: MediaInfo, settings: PrepareSettings) -> None:
+    seconds = tracking.num_frames / FRAME_RATE
+    if tracking.num_frames == 0:
+        if info.duration_s > 0:
+            raise MediaError("truncated", f"declares {info.duration_s:.2f} s; no frame decodes")
+        raise MediaError("no_frames", f"none of its {info.video_codec} frames can be decoded")
+    if tracking.num_frames < settings.min_frames:
+        raise MediaError("too_short", f"{seconds:.2f} s; at least {settings.min_s:.2f} s needed")
+    if not tracking.tracks:
+        raise MediaError(
+            "no_face", f"none seen for {settings.min_s:.2f} s on end in {seconds:.2f} s of video"
+        )
+
+
+def _crops(
+    frames: Iterator[tuple[int, VideoFrame]],
+    track: FaceTrack,
+    settings: PrepareSettings,
+    clock: StageClock,
+) -> Iterator[_Crop]:
+    """The aligned crops of a track; takes the frames up to its end from `frames`."""
+    matrices = crop_matrices(track.stable, settings.size, settings.margin)
+    boxes = mouth_boxes(track.lips, matrices, settings.size, settings.margin)
+    for index, frame in frames:
+        if index < track.first:
+            continue
+        with clock.stage("crop"):
+            position = index - track.first
+            crop = warp_square(frame.image, matrices[position], settings.size)
+            jpeg = simplejpeg.encode_jpeg(
+                crop, quality=settings.jpeg_quality, colorspace="RGB", colorsubsampling="444"
+            )
+        yield _Crop(frame.time_s, jpeg, boxes[position])
+        if position + 1 == len(track):
+            return
+
+
+def _sliding(
+    crops: Iterator[_Crop], spans: list[tuple[int, int]]
+) -> Iterator[tuple[int, list[_Crop]]]:
+    """Each window's start and crops as soon as it is full; holds no more than one window needs."""
+    held: list[_Crop] = []
+    first = 0  # position of held[0]
+    remaining = iter(spans)
+    span = next(remaining, None)
+    for position, crop in enumerate(crops):
+        held.append(crop)
+        while span is not None and position + 1 == span[1]:
+            yield span[0], held[span[0] - first : span[1] - first]
+            span = next(remaining, None)
+        keep_from = span[0] if span else position + 1
+        if keep_from > first:
+            del held[: keep_from - first]
+            first = min(keep_from, position + 1)
+
+
+def _audio_windows(
+    source: ClipSource, settings: PrepareSettings, info: MediaInfo, audio: AudioTrack
+) -> Iterator[ClipRecord]:
+    length = len(audio.samples) // _SAMPLES_PER_FRAME
+    spans = windows(length, settings)
+    if not spans:
+        seconds = len(audio.samples) / SAMPLE_RATE
+        raise MediaError("too_short", f"{seconds:.2f} s; at least {settings.min_s:.2f} s needed")
+    lost = _missing_seconds(info, (audio.start_s, audio.end_s), None)
+    for start, stop in spans:
+        samples = audio.samples[start * _SAMPLES_PER_FRAME : stop * _SAMPLES_PER_FRAME]
+        yield _assemble(source, _facts(info, lost), start, [], samples, 0.0)
+
+
+def _record(
+    source: ClipSource,
+    facts: dict[str, str],
+    start: int,
+    crops: list[_Crop],
+    audio: AudioTrack | None,
+) -> ClipRecord:
+    begin = crops[0].time_s
+    samples, late_s = np.zeros(0, np.int16), 0.0
+    if audio is not None:
+        samples, late_s = audio.between(begin, begin + len(crops) / FRAME_RATE)
+    return _assemble(source, facts, start, crops, samples, late_s)
+
+
+def _assemble(
+    source: ClipSource,
+    facts: dict[str, str],
+    start: int,
+    crops: list[_Crop],
+    samples: np.ndarray,
+    late_s: float,
+) -> ClipRecord:
+    """Puts a record together; a modality that is not there has no label."""
+    has_video, has_audio = bool(crops), samples.size > 0
+    return ClipRecord(
+        clip_id=f"{source.dataset}/{source.key}#{start * 1000 // FRAME_RATE}",
+        dataset=source.dataset,
+        split=source.split,
+        source_ids=source.source_ids,
+        pair_id=source.pair_id,
+        method_video=source.method_video,
+        method_audio=source.method_audio,
+        frames=tuple(crop.jpeg for crop in crops),
+        frame_times_ms=np.array([crop.time_s * 1000 for crop in crops], np.float64),
+        mouth_boxes=np.array([crop.mouth for crop in crops], np.float32).reshape(-1, 4),
+        audio=samples,
+        audio_offset_ms=late_s * 1000,
+        label_video=source.label_video if has_video else UNKNOWN,
+        label_audio=source.label_audio if has_audio else UNKNOWN,
+        label_sync=source.label_sync if has_video and has_audio else UNKNOWN,
+        provenance={**source.provenance, "source": source.key, **facts},
+    )
+
+
+def _missing_seconds(info: MediaInfo, span: tuple[float, float], audio: AudioTrack | None) -> float:
+    """How much less was decoded than the container declares; 0 if that is within its precision."""
+    start, end = span
+    if audio is not None:
+        start, end = min(start, audio.start_s), max(end, audio.end_s)
+    missing = info.duration_s - (end - start)
+    return missing if missing > _LOSS_S else 0.0
+
+
+def _facts(info: MediaInfo, missing_s: float) -> dict[str, str]:
+    """The file's own facts as provenance."""
+    return {
+        "bytes": str(info.size_bytes),
+        "sha256": info.sha256,
+        "duration_s": f"{info.duration_s:.3f}",
+        "video_codec": info.video_codec,
+        "width": str(info.width),
+        "height": str(info.height),
+        "fps": f"{info.fps:.3f}",
+        "audio_codec": info.audio_codec,
+        "audio_rate": str(info.audio_rate),
+        "truncated": f"{missing_s:.2f} of {info.duration_s:.2f} s lost" if missing_s else "",
+    }

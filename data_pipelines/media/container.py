@@ -1,0 +1,163 @@
+"""Opens a media file and says what is in it, within limits that hold for hostile files too.
+
+Owns the formats we read, the limits and the facts about a file. Decodes nothing (see `decode`).
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+
+from data_pipelines.media.errors import MediaError
+
+# Demuxers of single self-contained files. Playlists (hls, dash, concat) are absent on purpose: a
+# text file could make them read other files or the network.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2",
+    "matroska,webm",
+    *("avi", "mpeg", "mpegts", "mpegvideo", "m4v", "h264", "hevc", "flv", "asf", "ogg", "mxf"),
+    *("yuv4mpegpipe", "dv", "nut", "wav", "w64", "aiff", "flac", "mp3", "aac", "amr", "caf"),
+)
+
+# Up to version 18, PyAV refuses files whose title is not UTF-8 unless told otherwise; since 19 it
+# takes them and knows no such option.
+_LENIENT_TAGS: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class MediaLimits:
+    """What one file may cost. The defaults allow an hour of 1080p and a still of 8K.
+
+    Attributes:
+        max_pixels: width times height of a frame.
+        max_seconds: duration of picture or sound.
+        max_decoded_bytes: all decoded frames of one pass together, 3 bytes a pixel.
+    """
+
+    max_pixels: int = 7680 * 4320
+    max_seconds: float = 3600.0
+    max_decoded_bytes: int = 600 * 10**9
+
+    def check_frame(self, width: int, height: int) -> None:
+        """Raises `MediaError` (too_large) for a frame beyond `max_pixels`."""
+        if width * height > self.max_pixels:
+            raise MediaError(
+                "too_large", f"frames of {width}x{height}, over {self.max_pixels} pixels"
+            )
+
+    def check_seconds(self, seconds: float) -> None:
+        """Raises `MediaError` (too_large) for a duration beyond `max_seconds`."""
+        if seconds > self.max_seconds:
+            raise MediaError("too_large", f"{seconds:.0f} s long, over {self.max_seconds:.0f} s")
+
+
+@dataclasses.dataclass(frozen=True)
+class MediaInfo:
+    """What a file declares of itself; durations in seconds, 0 where it does not say.
+
+    Attributes:
+        size_bytes: of the file.
+        sha256: of the file's bytes.
+        duration_s: declared by the container; a cut file declares more than it holds.
+        video_codec: empty without a video stream; likewise `audio_codec`.
+        width, height: of the coded picture in pixels.
+        fps: the average rate of the source.
+        audio_rate: Hz of the source.
+    """
+
+    size_bytes: int
+    sha256: str
+    duration_s: float
+    video_codec: str
+    width: int
+    height: int
+    fps: float
+    audio_codec: str
+    audio_rate: int
+
+
+def open_container(path: pathlib.Path) -> InputContainer:
+    """Opens a local file; use it as a context manager.
+
+    Raises:
+        MediaError: missing, unreadable, empty, truncated (an mp4 without its index) or not_media.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise MediaError("empty", "the file has no bytes")
+        # The prefix keeps a name such as `concat:a|b` from being read as a protocol.
+        return av.open(
+            f"file:{path}",
+            options={"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"},
+            **_LENIENT_TAGS,
+        )
+    except FileNotFoundError as error:
+        raise MediaError("missing", "no such file") from error
+    except (FFmpegError, ValueError) as error:
+        if _is_mp4(path):
+            raise MediaError("truncated", "an mp4 whose index is cut off or broken") from error
+        raise MediaError("not_media", "no audio or video container that we read") from error
+    except OSError as error:
+        raise MediaError("unreadable", error.strerror or str(error)) from error
+
+
+def video_stream(container: InputContainer) -> av.VideoStream | None:
+    """The first stream of moving pictures; None if there is none (cover art does not count)."""
+    moving = (
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & Disposition.attached_pic
+    )
+    return next(moving, None)
+
+
+def audio_stream(container: InputContainer) -> av.AudioStream | None:
+    """The first sound stream, or None."""
+    return next(iter(container.streams.audio), None)
+
+
+def probe(path: pathlib.Path, limits: MediaLimits) -> MediaInfo:
+    """Reads the headers and hashes the file.
+
+    Raises:
+        MediaError: as `open_container`; no_frames if there is neither picture nor sound;
+            too_large if the headers already declare more than the limits allow.
+    """
+    with open_container(path) as container:
+        video, audio = video_stream(container), audio_stream(container)
+        if video is None and audio is None:
+            raise MediaError("no_frames", "the file has neither a picture nor a sound stream")
+        info = MediaInfo(
+            size_bytes=path.stat().st_size,
+            sha256=_sha256(path),
+            duration_s=(container.duration or 0) / av.time_base,
+            video_codec=video.codec_context.name if video else "",
+            width=video.codec_context.width if video else 0,
+            height=video.codec_context.height if video else 0,
+            fps=float(video.average_rate or video.guessed_rate or 0) if video else 0.0,
+            audio_codec=audio.codec_context.name if audio else "",
+            audio_rate=audio.codec_context.sample_rate if audio else 0,
+        )
+    limits.check_frame(info.width, info.height)
+    limits.check_seconds(info.duration_s)
+    return info
+
+
+def _is_mp4(path: pathlib.Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(8)[4:] == b"ftyp"
+
+
+def _sha256(path: pathlib.Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise MediaError("unreadable", error.strerror or str(error)) from error

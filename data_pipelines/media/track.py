@@ -1,0 +1,227 @@
+"""Follows faces through a video and chooses the largest continuous one for each stretch of it.
+
+Owns identity over time: association, gaps, smoothing. Looks at each frame once and keeps 30 points
+of it, so that memory stays small for an hour of video. Knows nothing of files, windows or crops.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64, UInt8
+
+from data_pipelines.media.align import LIP_POINTS, STABLE_POINTS
+from data_pipelines.media.face import (
+    Detection,
+    FaceModels,
+    Region,
+    box_iou,
+    box_of_points,
+    region_of_mesh,
+)
+
+Image = UInt8[np.ndarray, "h w 3"]
+
+_POINTS = np.array(STABLE_POINTS + LIP_POINTS)
+_MAX_FACES = 4  # followed at once; more only cost time
+_DETECT_EVERY = 25  # frames between looking for faces that have come in
+_MAX_GAP = 12  # frames without the face that a track survives: 0.5 s
+_SAME_FACE_IOU = 0.3  # between one frame and the next, or of two tracks that have run together
+_AROUND_LAST = 1.5  # where a lost face is looked for: its box and as much again on each side
+_SMOOTHING_FRAMES = 1.5  # standard deviation; kills the mesh's trembling, keeps nods
+
+
+@dataclasses.dataclass(frozen=True)
+class FaceTrack:
+    """One face over consecutive frames of the 25 Hz grid.
+
+    Attributes:
+        first: index of its first frame.
+        stable: `STABLE_POINTS` in pixels of the image, smoothed over time.
+        lips: `LIP_POINTS`, likewise.
+        face_px: median width of the mesh's box in pixels.
+        found: share of the frames in which the face was really seen; the rest is interpolated.
+    """
+
+    first: int
+    stable: Float32[np.ndarray, "t p 2"]
+    lips: Float32[np.ndarray, "t q 2"]
+    face_px: float
+    found: float
+
+    def __len__(self) -> int:
+        return len(self.stable)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tracking:
+    """What was seen in a video.
+
+    Attributes:
+        tracks: in order of time, none overlapping another.
+        num_frames: of the video on the 25 Hz grid.
+        max_faces: most faces followed at once.
+    """
+
+    tracks: list[FaceTrack]
+    num_frames: int
+    max_faces: int
+
+
+def track_faces(images: Iterable[Image], models: FaceModels, min_frames: int) -> Tracking:
+    """Follows the faces of a video and keeps the largest for every stretch of time.
+
+    A face is followed by laying the mesh where it was in the frame before; the detector only looks
+    for new faces and for lost ones. Each stretch of time goes to the face with the largest summed
+    area; a smaller one keeps what the larger leaves it, if that is at least `min_frames` long.
+
+    Args:
+        images: RGB frames of the 25 Hz grid; consumed once.
+        models: detector and mesh.
+        min_frames: the shortest track that is worth keeping.
+    """
+    live: list[_Live] = []
+    ended: list[_Live] = []
+    count = max_faces = 0
+    for index, image in enumerate(images):
+        for face in live:
+            face.follow(image, models)
+        live, lost = _without_lost_and_doubled(live)
+        ended += lost
+        if not live or index % _DETECT_EVERY == 0:
+            thorough = not live and index % _DETECT_EVERY == 0
+            live += _newcomers(image, models, live, index, thorough)
+        count = index + 1
+        max_faces = max(max_faces, len(live))
+    return Tracking(_choose(ended + live, count, min_frames), count, max_faces)
+
+
+class _Live:
+    """A face that is being followed."""
+
+    def __init__(self, first: int, mesh: Float[np.ndarray, "468 2"]) -> None:
+        self.first = first
+        self.points: list[Float32[np.ndarray, "p 2"] | None] = []
+        self.area, self.widths = 0.0, []
+        self.missing = 0
+        self._accept(mesh)
+
+    def follow(self, image: Image, models: FaceModels) -> None:
+        """Extends the track by one frame, seen or missing."""
+        mesh = self._mesh_at(image, models, self.region)
+        if mesh is None:
+            sides = np.tile(self.box[2:] - self.box[:2], 2) * [-1, -1, 1, 1]
+            nearby = models.detect_within(image, self.box + _AROUND_LAST * sides)
+            if nearby:
+                mesh = self._mesh_at(image, models, nearby[0].region)
+        if mesh is None:
+            self.points.append(None)
+            self.missing += 1
+        else:
+            self._accept(mesh)
+
+    def _mesh_at(
+        self, image: Image, models: FaceModels, region: Region
+    ) -> Float32[np.ndarray, "468 2"] | None:
+        """The mesh, if it is there and can be the same face as before."""
+        mesh = models.mesh(image, region)
+        if mesh is None or box_iou(box_of_points(mesh), self.box) < _SAME_FACE_IOU:
+            return None
+        return mesh
+
+    def _accept(self, mesh: Float[np.ndarray, "468 2"]) -> None:
+        self.points.append(mesh[_POINTS].astype(np.float32))
+        self.box, self.region, self.missing = box_of_points(mesh), region_of_mesh(mesh), 0
+        width, height = self.box[2:] - self.box[:2]
+        self.area += float(width * height)
+        self.widths.append(float(width))
+
+    @property
+    def end(self) -> int:
+        """Index after the last frame in which the face was seen."""
+        return self.first + len(self.points) - self.missing
+
+
+def _newcomers(
+    image: Image, models: FaceModels, live: list[_Live], index: int, thorough: bool
+) -> list[_Live]:
+    """Tracks for detected faces that are not being followed yet."""
+    found: list[Detection] = models.search(image) if thorough else models.detect(image)
+    new: list[_Live] = []
+    for detection in found:
+        if len(live) + len(new) >= _MAX_FACES:
+            break
+        mesh = models.mesh(image, detection.region)
+        if mesh is None:
+            continue
+        box = box_of_points(mesh)
+        if all(box_iou(box, face.box) < _SAME_FACE_IOU for face in live + new):
+            new.append(_Live(index, mesh))
+    return new
+
+
+def _without_lost_and_doubled(faces: list[_Live]) -> tuple[list[_Live], list[_Live]]:
+    """Splits into tracks that go on and tracks that end here."""
+    live: list[_Live] = []
+    ended: list[_Live] = []
+    for face in faces:  # oldest first: of two tracks that have run together the older goes on
+        doubled = any(box_iou(face.box, other.box) > _SAME_FACE_IOU for other in live)
+        (ended if doubled or face.missing > _MAX_GAP else live).append(face)
+    return live, ended
+
+
+def _choose(faces: list[_Live], num_frames: int, min_frames: int) -> list[FaceTrack]:
+    free = np.ones(num_frames, bool)
+    chosen = []
+    for face in sorted(faces, key=lambda face: (-face.area, face.first)):
+        start, stop = _longest_run(free[face.first : face.end])
+        if stop - start < min_frames:
+            continue
+        free[face.first + start : face.first + stop] = False
+        chosen.append(_finished(face, start, stop))
+    return sorted(chosen, key=lambda track: track.first)
+
+
+def _longest_run(free: Bool[np.ndarray, " t"]) -> tuple[int, int]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], free, [False]]).astype(np.int8)))
+    runs = edges.reshape(-1, 2)
+    if not len(runs):
+        return 0, 0
+    start, stop = runs[np.argmax(runs[:, 1] - runs[:, 0])]
+    return int(start), int(stop)
+
+
+def _finished(face: _Live, start: int, stop: int) -> FaceTrack:
+    points = face.points[: face.end - face.first]
+    seen = np.array([point is not None for point in points])
+    known = np.stack([point for point in points if point is not None])
+    smooth = smoothed(bridged(known, seen)).astype(np.float32)[start:stop]
+    stable = len(STABLE_POINTS)
+    return FaceTrack(
+        first=face.first + start,
+        stable=smooth[:, :stable],
+        lips=smooth[:, stable:],
+        face_px=float(np.median(face.widths)),
+        found=float(seen[start:stop].mean()),
+    )
+
+
+def bridged(
+    known: Float[np.ndarray, "k p 2"], seen: Bool[np.ndarray, " t"]
+) -> Float64[np.ndarray, "t p 2"]:
+    """Fills the frames without a face by straight lines between those with one."""
+    times, wanted = np.flatnonzero(seen), np.arange(len(seen))
+    flat = known.reshape(len(known), -1).astype(float)
+    columns = [np.interp(wanted, times, column) for column in flat.T]
+    return np.stack(columns, axis=1).reshape(len(seen), *known.shape[1:])
+
+
+def smoothed(points: Float[np.ndarray, "t p 2"]) -> Float64[np.ndarray, "t p 2"]:
+    """Gaussian smoothing over time without delay; at the ends over what is there."""
+    radius = int(np.ceil(3 * _SMOOTHING_FRAMES))
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / _SMOOTHING_FRAMES) ** 2)
+    length = len(points)
+    weight = np.convolve(np.ones(length), kernel)[radius : radius + length]
+    flat = points.reshape(length, -1).astype(float)
+    columns = [np.convolve(column, kernel)[radius : radius + length] for column in flat.T]
+    return (np.stack(columns, axis=1) / weight[:, None]).reshape(points.shape)

@@ -1,0 +1,1 @@
+"""From a data set's sources to TFRecord shards: processes, resumption, sharding, reports."""

@@ -1,0 +1,272 @@
+"""Prepares a data set: every clip in its own process, what fails counted, what is done kept.
+
+Owns the order of the work: claim the output, prepare clips into the spool, judge the losses, write
+shards, then the metadata, whose presence says that the set is complete.
+"""
+
+import collections
+import contextlib
+import csv
+import dataclasses
+import fcntl
+import functools
+import io
+import json
+import math
+import pathlib
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+
+import cv2
+import tqdm
+
+from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.errors import UserError
+from data_pipelines.media.clips import PrepareSettings, iterate_clips
+from data_pipelines.media.clock import StageClock
+from data_pipelines.media.errors import MediaError
+from data_pipelines.preparation.shards import TARGET_BYTES, plan_shards, write_shards
+from data_pipelines.preparation.spool import FINGERPRINT_FILE, Outcome, Spool, claim, fingerprint
+from data_pipelines.preparation.workers import Failure, run_isolated
+from data_pipelines.records.atomic import atomic_writer
+from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
+from data_pipelines.records.metadata import INFO_FILE, write_metadata
+from data_pipelines.records.schema import encode_clip
+
+SKIPPED_FILE = "skipped.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class PrepareReport:
+    """What a preparation did.
+
+    Attributes:
+        clips: files that the data set names.
+        windows: records made of them.
+        shards: files written.
+        skipped: reason -> number of clips.
+        media_s: seconds of picture or sound prepared by this run; a resumed one did less.
+        wall_s: seconds this run took.
+        stages: seconds of work by stage, all processes together.
+    """
+
+    clips: int
+    windows: int
+    shards: int
+    skipped: dict[str, int]
+    media_s: float
+    wall_s: float
+    stages: dict[str, float]
+
+    def lines(self) -> list[str]:
+        """The report for people."""
+        lost = sum(self.skipped.values())
+        speed = self.media_s / max(self.wall_s, 1e-9)
+        work = max(sum(self.stages.values()), 1e-9)
+        shares = [f"{name} {seconds / work:.0%}" for name, seconds in sorted(self.stages.items())]
+        reasons = [f"{reason} {count}" for reason, count in sorted(self.skipped.items())]
+        return [
+            f"prepared {self.clips - lost} of {self.clips} clips: {self.windows} windows in "
+            f"{self.shards} shards",
+            f"{self.media_s:.1f} s of media in {self.wall_s:.1f} s: {speed:.1f} x real time "
+            f"({', '.join(shares) or 'nothing left to do'})",
+            f"skipped {lost}{': ' if reasons else ''}{', '.join(reasons)} (see {SKIPPED_FILE})",
+        ]
+
+
+def prepare(
+    sources: Sequence[ClipSource],
+    settings: PrepareSettings,
+    output: pathlib.Path,
+    *,
+    workers: int = 1,
+    max_skipped: float = 0.1,
+    timeout_s: float = 900.0,
+    shard_bytes: int = TARGET_BYTES,
+    progress: bool = False,
+) -> PrepareReport:
+    """Turns clips into TFRecord shards with TFDS metadata; an interrupted run goes on where it was.
+
+    The shards' bytes depend on the sources and settings alone.
+
+    Args:
+        sources: clips of one data set, with unique keys.
+        settings: how files become records.
+        output: folder to make or to go on with.
+        workers: processes.
+        max_skipped: share of the clips that may be lost before the run counts as failed.
+        timeout_s: how long one clip may take.
+        shard_bytes: size to fill shards to.
+        progress: show a bar.
+
+    Raises:
+        UserError: the output holds something else, a second run is at work in it, or too much was
+            lost; nothing is thrown away then.
+        OSError: disk full, read-only and the like; names the file.
+    """
+    if workers < 1:
+        raise UserError(f"workers is {workers}; it must be at least 1")
+    name = _dataset(sources)
+    mark = fingerprint(sources, settings)
+    claim(output, mark)
+    with _alone(output):
+        if (output / INFO_FILE).exists():
+            return _finished_report(output)
+        spool = Spool(output)
+        started = time.monotonic()
+        outcomes, fresh = _prepare_clips(sources, settings, spool, workers, timeout_s, progress)
+        _write_skipped(output, sources, outcomes)
+        _check_losses(output, outcomes, max_skipped)
+        splits = [source.split for source in sources]
+        shards = write_shards(output, name, plan_shards(splits, outcomes, shard_bytes), spool)
+        stages: collections.Counter[str] = collections.Counter()
+        for outcome in fresh:
+            stages.update(outcome.stages)
+        report = PrepareReport(
+            clips=len(sources),
+            windows=sum(part.num_records for outcome in outcomes for part in outcome.parts),
+            shards=sum(len(summaries) for summaries in shards.values()),
+            skipped=_reasons(outcomes),
+            media_s=math.fsum(outcome.seconds for outcome in fresh),
+            wall_s=time.monotonic() - started,
+            stages=dict(stages),
+        )
+        _finish(output, name, mark, shards, settings, report)
+    return report
+
+
+def prepare_one(spool: Spool, settings: PrepareSettings, task: tuple[int, ClipSource]) -> Outcome:
+    """Prepares one clip into the spool; runs in a worker process.
+
+    Raises:
+        OSError: the spool cannot be written, which no other clip would survive either.
+    """
+    cv2.setNumThreads(1)  # one process a core already
+    clip, source = task
+    clock, seconds = StageClock(), 0.0
+
+    def payloads() -> Iterator[bytes]:
+        nonlocal seconds
+        for record in iterate_clips(source, settings, clock):
+            seconds += max(len(record.frames) / FRAME_RATE, len(record.audio) / SAMPLE_RATE)
+            yield encode_clip(record)
+
+    try:
+        with clock.stage("write"):
+            parts = spool.write_parts(clip, payloads())
+        outcome = Outcome(parts=parts, seconds=seconds, stages=clock.seconds)
+    except MediaError as error:
+        outcome = Outcome(reason=error.reason, detail=error.detail)
+    except OSError:
+        raise
+    except Exception as error:  # whatever one file provokes, the others go on
+        outcome = Outcome(reason="crashed", detail=f"{type(error).__name__}: {error}")
+    spool.write_outcome(clip, outcome)
+    return outcome
+
+
+def _prepare_clips(
+    sources: Sequence[ClipSource],
+    settings: PrepareSettings,
+    spool: Spool,
+    workers: int,
+    timeout_s: float,
+    progress: bool,
+) -> tuple[list[Outcome], list[Outcome]]:
+    """The outcomes of all clips in order, and those of this run."""
+    outcomes = {clip: spool.read_outcome(clip) for clip in range(len(sources))}
+    tasks = [(clip, source) for clip, source in enumerate(sources) if outcomes[clip] is None]
+    function = functools.partial(prepare_one, spool, settings)
+    bar = tqdm.tqdm(
+        total=len(sources), initial=len(sources) - len(tasks), unit="clip", disable=not progress
+    )
+    fresh = []
+    with bar:
+        for index, result in run_isolated(function, tasks, workers, timeout_s):
+            clip, source = tasks[index]
+            if isinstance(result, Failure):
+                result = Outcome(reason=result.reason, detail=result.detail)
+                spool.write_outcome(clip, result)
+            if result.reason and progress:
+                bar.write(f"skipped {source.key}: {result.reason}: {result.detail}")
+            outcomes[clip] = result
+            fresh.append(result)
+            bar.update()
+    return [outcome for outcome in outcomes.values() if outcome is not None], fresh
+
+
+def _dataset(sources: Sequence[ClipSource]) -> str:
+    names = {source.dataset for source in sources}
+    if len(names) != 1:
+        raise UserError(f"one data set at a time; got {', '.join(sorted(names)) or 'no clip'}")
+    keys = collections.Counter(source.key for source in sources)
+    key, count = keys.most_common(1)[0]
+    if count > 1:
+        raise UserError(f"{count} clips are called {key!r}; names must be unique")
+    return names.pop()
+
+
+@contextlib.contextmanager
+def _alone(output: pathlib.Path) -> Iterator[None]:
+    """Keeps a second preparation out of the folder; the lock ends with the process."""
+    with (output / FINGERPRINT_FILE).open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"another preparation is at work in {output}") from error
+        yield
+
+
+def _reasons(outcomes: Sequence[Outcome]) -> dict[str, int]:
+    return dict(collections.Counter(outcome.reason for outcome in outcomes if outcome.reason))
+
+
+def _write_skipped(
+    output: pathlib.Path, sources: Sequence[ClipSource], outcomes: Sequence[Outcome]
+) -> None:
+    text = io.StringIO(newline="")
+    rows = csv.writer(text)
+    rows.writerow(["clip", "reason", "detail"])
+    for source, outcome in zip(sources, outcomes, strict=True):
+        if outcome.reason:
+            rows.writerow([source.key, outcome.reason, outcome.detail])
+    with atomic_writer(output / SKIPPED_FILE) as write:
+        write(text.getvalue().encode())
+
+
+def _check_losses(output: pathlib.Path, outcomes: Sequence[Outcome], max_skipped: float) -> None:
+    reasons = _reasons(outcomes)
+    lost = sum(reasons.values())
+    if lost > max_skipped * len(outcomes) or lost == len(outcomes):
+        listed = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+        raise UserError(
+            f"{lost} of {len(outcomes)} clips were lost ({listed}), more than the "
+            f"{max_skipped:.0%} allowed; see {output / SKIPPED_FILE}"
+        )
+
+
+def _finish(
+    output: pathlib.Path,
+    name: str,
+    mark: str,
+    shards: dict,
+    settings: PrepareSettings,
+    report: PrepareReport,
+) -> None:
+    """Records how the set was made, then declares it complete and clears the working folder."""
+    facts = {
+        "fingerprint": mark,
+        "settings": dataclasses.asdict(settings),
+        "report": dataclasses.asdict(report),
+    }
+    # In place: the lock hangs on this file. Its fingerprint stays the same.
+    (output / FINGERPRINT_FILE).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+    write_metadata(output, name, shards, description=f"{name}, prepared face clips with sound")
+    shutil.rmtree(output / ".work")
+
+
+def _finished_report(output: pathlib.Path) -> PrepareReport:
+    shutil.rmtree(output / ".work", ignore_errors=True)
+    report = PrepareReport(**json.loads((output / FINGERPRINT_FILE).read_bytes())["report"])
+    return dataclasses.replace(report, media_s=0.0, wall_s=0.0, stages={})

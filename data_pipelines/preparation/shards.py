@@ -1,0 +1,83 @@
+"""Puts the records of many clips together into shards of even size.
+
+Which clip goes into which shard follows from the list of clips and their records' sizes alone, so
+neither the number of workers nor an interruption changes a byte.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+from data_pipelines.preparation.spool import Outcome, Spool
+from data_pipelines.records.atomic import atomic_writer
+from data_pipelines.records.metadata import shard_name
+from data_pipelines.records.tfrecord import ShardSummary
+
+TARGET_BYTES = 150 * 2**20
+_FRAMING = 16  # bytes around each payload: length and two checksums
+
+
+@dataclasses.dataclass
+class ShardPlan:
+    """A shard to be: its parts as (clip, number), and what they add up to."""
+
+    parts: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+    num_records: int = 0
+    num_bytes: int = 0
+
+    @property
+    def file_bytes(self) -> int:
+        return self.num_bytes + _FRAMING * self.num_records
+
+
+def plan_shards(
+    splits: Sequence[str], outcomes: Sequence[Outcome], target_bytes: int
+) -> dict[str, list[ShardPlan]]:
+    """Fills shards in the clips' order until each has its target.
+
+    Splits without records are left out. No shard exceeds the target unless a single part does,
+    and those are at most 128 MiB or one record.
+    """
+    plans: dict[str, list[ShardPlan]] = {}
+    for clip, (split, outcome) in enumerate(zip(splits, outcomes, strict=True)):
+        for number, part in enumerate(outcome.parts):
+            shards = plans.setdefault(split, [ShardPlan()])
+            if shards[-1].parts and shards[-1].num_bytes + part.num_bytes > target_bytes:
+                shards.append(ShardPlan())
+            shards[-1].parts.append((clip, number))
+            shards[-1].num_records += part.num_records
+            shards[-1].num_bytes += part.num_bytes
+    return plans
+
+
+def write_shards(
+    output: pathlib.Path, name: str, plans: dict[str, list[ShardPlan]], spool: Spool
+) -> dict[str, list[ShardSummary]]:
+    """Writes the shards that are not there yet and deletes the parts that are in them.
+
+    Returns:
+        What `write_metadata` wants.
+
+    Raises:
+        OSError: disk full and the like; finished shards stay and the rest is made by the next run.
+    """
+    summaries: dict[str, list[ShardSummary]] = {}
+    for split, shards in plans.items():
+        for index, shard in enumerate(shards):
+            path = output / shard_name(name, split, index, len(shards))
+            if not (path.exists() and path.stat().st_size == shard.file_bytes):
+                _concatenate(path, [spool.part(*part) for part in shard.parts])
+            for part in shard.parts:
+                spool.part(*part).unlink(missing_ok=True)
+            summary = ShardSummary(shard.num_records, shard.num_bytes)
+            summaries.setdefault(split, []).append(summary)
+    return summaries
+
+
+def _concatenate(path: pathlib.Path, parts: Sequence[pathlib.Path]) -> None:
+    """TFRecord files have neither header nor trailer: joined, they are one."""
+    with atomic_writer(path) as write:
+        for part in parts:
+            with part.open("rb") as file:
+                while block := file.read(2**20):
+                    write(block)

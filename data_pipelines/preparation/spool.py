@@ -1,0 +1,143 @@
+"""What is done so far: a small file of facts a clip, its records beside it until they are sharded.
+
+Owns the working folder inside the output and the fingerprint that says what it belongs to. A clip
+counts as done when its facts are there; they are written after its records.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+
+from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.errors import UserError
+from data_pipelines.media.clips import PrepareSettings
+from data_pipelines.media.face import MODEL_SHA256
+from data_pipelines.records.atomic import atomic_writer
+from data_pipelines.records.metadata import INFO_FILE
+from data_pipelines.records.tfrecord import ShardSummary, write_shard
+
+FORMAT = 1  # raise it when the same settings come to mean other bytes
+FINGERPRINT_FILE = "preparation.json"
+PART_BYTES = 128 * 2**20  # records of one clip beyond this go to several files
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a clip.
+
+    Attributes:
+        parts: records and payload bytes of each file of records, in order.
+        seconds: of media prepared.
+        stages: seconds of work by stage.
+        reason: why it was skipped, a `Reason`; empty if it was not.
+        detail: the reason in words.
+    """
+
+    parts: tuple[ShardSummary, ...] = ()
+    seconds: float = 0.0
+    stages: dict[str, float] = dataclasses.field(default_factory=dict)
+    reason: str = ""
+    detail: str = ""
+
+
+class Spool:
+    """The working folder of an output folder; picklable, so that workers write to it themselves."""
+
+    def __init__(self, output: pathlib.Path) -> None:
+        self.folder = output / ".work"
+
+    def part(self, clip: int, number: int) -> pathlib.Path:
+        """The file with a clip's records, number `number`."""
+        return self.folder / f"{clip:08d}-{number:04d}.tfrecord"
+
+    def write_parts(self, clip: int, payloads: Iterable[bytes]) -> tuple[ShardSummary, ...]:
+        """Writes a clip's records as they come, all or none; holds one at a time."""
+        iterator = iter(payloads)
+        summaries: list[ShardSummary] = []
+        try:
+            for payload in iterator:
+                part = self.part(clip, len(summaries))
+                summaries.append(write_shard(part, _until_full(payload, iterator)))
+        except BaseException:
+            for number in range(len(summaries)):
+                self.part(clip, number).unlink(missing_ok=True)
+            raise
+        return tuple(summaries)
+
+    def write_outcome(self, clip: int, outcome: Outcome) -> None:
+        """Marks a clip as done."""
+        with atomic_writer(self._facts(clip)) as write:
+            write(json.dumps(dataclasses.asdict(outcome), sort_keys=True).encode())
+
+    def read_outcome(self, clip: int) -> Outcome | None:
+        """What became of a clip; None if that is not known yet or should be tried again."""
+        try:
+            facts = json.loads(self._facts(clip).read_bytes())
+        except FileNotFoundError:
+            return None
+        if facts["reason"] in ("timeout", "crashed"):  # the machine's fault as likely as the clip's
+            return None
+        facts["parts"] = tuple(ShardSummary(**part) for part in facts["parts"])
+        return Outcome(**facts)
+
+    def _facts(self, clip: int) -> pathlib.Path:
+        return self.folder / f"{clip:08d}.json"
+
+
+def fingerprint(sources: Sequence[ClipSource], settings: PrepareSettings) -> str:
+    """A hash of everything that decides the records' bytes, but for the media's content itself."""
+    facts = {
+        "format": FORMAT,
+        "models": MODEL_SHA256,
+        "settings": dataclasses.asdict(settings),
+        "sources": [_source_facts(source) for source in sources],
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def claim(output: pathlib.Path, mark: str) -> None:
+    """Makes the output folder, or checks that it belongs to the same preparation.
+
+    Raises:
+        UserError: it holds another preparation or another data set.
+        OSError: it cannot be made or written to.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    file = output / FINGERPRINT_FILE
+    if file.exists():
+        try:
+            found = json.loads(file.read_bytes())["fingerprint"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{file} is damaged; remove {output} or choose another") from error
+        if found != mark:
+            raise UserError(
+                f"{output} holds a preparation with other settings or another list of clips; "
+                "choose another output folder or remove it"
+            )
+    elif (output / INFO_FILE).exists():
+        raise UserError(f"{output} already holds a data set; choose another output folder")
+    else:
+        with atomic_writer(file) as write:
+            write(json.dumps({"fingerprint": mark}).encode())
+    (output / ".work").mkdir(exist_ok=True)
+
+
+def _until_full(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    """`first` and as many more as it takes to reach `PART_BYTES`."""
+    size = len(first)
+    yield first
+    while size < PART_BYTES:
+        payload = next(rest, None)
+        if payload is None:
+            return
+        size += len(payload)
+        yield payload
+
+
+def _source_facts(source: ClipSource) -> dict[str, object]:
+    facts = {field.name: getattr(source, field.name) for field in dataclasses.fields(source)}
+    size = source.path.stat().st_size if source.path.exists() else -1
+    # Not the path: a folder may move between two runs.
+    return {**facts, "path": size, "provenance": dict(source.provenance)}

@@ -1,0 +1,152 @@
+"""Runs tasks in processes that may hang or die: each loses its own task and nothing else.
+
+Standard pools give up wholly when one process dies and cannot stop a task; hostile media does both.
+Knows nothing of what a task is. Processes are spawned: a fork would inherit threads and locks.
+"""
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, Literal, TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A task that ended its process or was ended with it."""
+
+    reason: Literal["timeout", "crashed"]
+    detail: str
+
+
+@dataclasses.dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    task: int = -1  # index of what it works on; -1 while idle
+    deadline: float = 0.0
+
+
+def run_isolated(
+    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int, timeout_s: float
+) -> Iterator[tuple[int, Result | Failure]]:
+    """Applies a function to tasks in processes and yields results as they come.
+
+    Args:
+        function: importable by name, or a `functools.partial` of such.
+        tasks: picklable.
+        workers: number of processes.
+        timeout_s: how long one task may take before its process is killed.
+
+    Yields:
+        (index of the task, its result or `Failure`), in order of completion.
+
+    Raises:
+        Exception: whatever `function` raises, once; the other processes are then stopped.
+    """
+    waiting = iter(range(len(tasks)))
+    pool = [_start(function) for _ in range(min(workers, len(tasks)))]
+    try:
+        for worker in pool:
+            _give(worker, tasks, waiting, timeout_s)
+        while any(worker.task >= 0 for worker in pool):
+            for position, worker in enumerate(pool):
+                if worker.task < 0 or not (done := _poll(worker, timeout_s)):
+                    continue
+                yield worker.task, done[0]
+                if isinstance(done[0], Failure):
+                    worker = pool[position] = _start(function)
+                _give(worker, tasks, waiting, timeout_s)
+            _sleep_until_something(pool)
+    finally:
+        for worker in pool:
+            _stop(worker)
+
+
+def _start(function: Callable) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, function), daemon=True)
+    process.start()
+    theirs.close()  # so that the pipe ends when the process does
+    return _Worker(process, ours)
+
+
+def _stop(worker: _Worker) -> None:
+    worker.process.kill()
+    worker.process.join()
+    worker.pipe.close()
+
+
+def _give(worker: _Worker, tasks: Sequence, waiting: Iterator[int], timeout_s: float) -> None:
+    """Hands over the next task, if there is one."""
+    worker.task = next(waiting, -1)
+    if worker.task >= 0:
+        worker.deadline = time.monotonic() + timeout_s
+        try:
+            worker.pipe.send(tasks[worker.task])
+        except BrokenPipeError:
+            return  # it died while idle; `_poll` sees that
+
+
+def _poll(worker: _Worker, timeout_s: float) -> tuple[Any] | None:
+    """The task's result or failure, in a tuple; None while it is at work."""
+    try:
+        if worker.pipe.poll():
+            ok, content = worker.pipe.recv()
+            if not ok:
+                raise content
+            return (content,)
+    except (EOFError, ConnectionResetError):
+        _stop(worker)
+        return (Failure("crashed", _manner_of_death(worker.process.exitcode)),)
+    if time.monotonic() > worker.deadline:
+        _stop(worker)
+        return (Failure("timeout", f"stopped after {timeout_s:.0f} s"),)
+    return None
+
+
+def _sleep_until_something(pool: list[_Worker]) -> None:
+    busy = [worker for worker in pool if worker.task >= 0]
+    if busy:
+        until = min(worker.deadline for worker in busy) - time.monotonic()
+        wait([worker.pipe for worker in busy], timeout=max(until, 0) + 0.01)
+
+
+def _manner_of_death(code: int | None) -> str:
+    if code is not None and code < 0:
+        hint = " (out of memory?)" if -code == signal.SIGKILL else ""
+        return f"its process was ended by {signal.Signals(-code).name}{hint}"
+    return f"its process exited with code {code}"
+
+
+def _serve(pipe: Connection, function: Callable) -> None:
+    """A worker's life: tasks in, results out."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer = True, function(task)
+        except Exception as error:
+            answer = False, error
+        pipe.send(answer)
+
+
+def _die_with_parent() -> None:
+    """A killed parent must not leave writers behind that a resumed run would meet."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,65 @@
+"""Files that appear whole or not at all.
+
+Owns the write-to-a-temporary-name-then-rename pattern. Knows nothing of what is written.
+"""
+
+import contextlib
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def atomic_writer(path: str | os.PathLike[str]) -> Iterator[Callable[[bytes], None]]:
+    """Yields a `write(data)` whose output becomes `path` when the block ends without an exception.
+
+    Until then the data lies beside it as `.{name}.partial`, which is removed when the block fails
+    and overwritten by the next attempt when the process was killed.
+
+    Args:
+        path: the file to make or replace; its folder must exist.
+
+    Raises:
+        OSError: the file cannot be written (disk full, read-only, no such folder); names `path`.
+    """
+    path = pathlib.Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    with _naming(path):
+        file = partial.open("wb")
+
+    def write(data: bytes) -> None:
+        with _naming(path):
+            file.write(data)
+
+    try:
+        yield write
+        with _naming(path):
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            partial.replace(path)
+            _sync_folder(path.parent)
+    except BaseException:
+        # Closing flushes, which fails again on a full disk; the first error is the one to show.
+        with contextlib.suppress(OSError):
+            file.close()
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def _naming(path: pathlib.Path) -> Iterator[None]:
+    """Turns an anonymous `No space left on device` into one that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from error
+
+
+def _sync_folder(folder: pathlib.Path) -> None:
+    """Makes a rename durable: the new name lives in the folder, not in the file."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

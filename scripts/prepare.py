@@ -1,0 +1,71 @@
+"""Turns a data set's clips into TFRecord shards of aligned face crops and sound.
+
+python scripts/prepare.py --reader=folder --root=clips --output=prepared --preview
+"""
+
+import argparse
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from data_pipelines.benchmarks.registry import READERS, find_reader
+from data_pipelines.errors import UserError
+from data_pipelines.media.clips import PrepareSettings
+from data_pipelines.preparation.preview import write_preview
+from data_pipelines.preparation.run import prepare
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one preparation; 0 if the set is complete, 1 after one line on standard error."""
+    args = _parser().parse_args(argv)
+    try:
+        settings = PrepareSettings(
+            size=args.size,
+            margin=args.margin,
+            window_s=args.window,
+            stride_s=args.stride or args.window,
+            min_s=args.shortest,
+            jpeg_quality=args.quality,
+        )
+        report = prepare(
+            find_reader(args.reader)(args.root),
+            settings,
+            args.output,
+            workers=args.workers,
+            max_skipped=args.max_skipped,
+            timeout_s=args.timeout,
+            progress=True,
+        )
+        print(*report.lines(), sep="\n")
+        if args.preview:
+            print(f"contact sheet: {write_preview(args.output)}")
+    except (UserError, ValueError, OSError) as error:
+        print(f"prepare: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("prepare: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--reader", default="folder", help=f"one of: {', '.join(READERS)}")
+    parser.add_argument("--root", type=pathlib.Path, required=True, help="where the data set lies")
+    parser.add_argument("--output", type=pathlib.Path, required=True, help="folder for the shards")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--size", type=int, default=224, help="side of the face crop, pixels")
+    parser.add_argument("--margin", type=float, default=0.3, help="crop beyond the face's height")
+    parser.add_argument("--window", type=float, default=4.0, help="length of a clip, seconds")
+    parser.add_argument("--stride", type=float, help="between clips, seconds; default: the window")
+    parser.add_argument("--shortest", type=float, default=0.5, help="shortest clip kept, seconds")
+    parser.add_argument("--quality", type=int, default=92, help="of the crops' JPEG, 1 to 100")
+    parser.add_argument("--max-skipped", type=float, default=0.1, help="share that may be lost")
+    parser.add_argument("--timeout", type=float, default=900.0, help="per clip, seconds")
+    parser.add_argument("--preview", action="store_true", help="write a contact sheet")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+
+from cad_jax.evaluation.scores import COLUMNS, ScoreTable, read_scores, to_videos, write_scores
+from data_pipelines.errors import UserError
+
+
+def assert_same(got, want):
+    for name in COLUMNS:
+        np.testing.assert_array_equal(getattr(got, name), getattr(want, name), err_msg=name)
+
+
+def test_csv_reads_back_equal(table, tmp_path):
+    path = tmp_path / "scores.csv"
+    write_scores(table, path)
+    assert_same(read_scores(path), table)
+    assert path.read_text().splitlines()[0] == ",".join(COLUMNS)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_csv_keeps_every_bit_and_awkward_names(columns, tmp_path):
+    columns["p_fake"][:8] = np.random.default_rng(0).random(8)
+    columns["clip_id"] = np.array(['a/comma, "quote"\nänd line.mp4#0', *columns["clip_id"][1:]])
+    columns["method_video"] = np.where(columns["method_video"] == "swap", 'x, "y"\nz', "none")
+    table = ScoreTable(**columns)
+    write_scores(table, tmp_path / "scores.csv")
+    assert_same(read_scores(tmp_path / "scores.csv"), table)
+
+
+def test_an_empty_table_is_a_table(table, tmp_path):
+    empty = table.select(np.zeros(len(table), bool))
+    write_scores(empty, tmp_path / "scores.csv")
+    assert len(read_scores(tmp_path / "scores.csv")) == len(to_videos(empty)) == 0
+
+
+def test_select_takes_masks_and_orders(table):
+    assert table.select(table.label == -1).clip_id.tolist() == ["b/eight.mp4#0"]
+    assert table.select(np.array([3, 0])).cluster.tolist() == ["cid", "ann"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("clip_id", "a/two.mp4#0", "'a/two.mp4#0' is scored more than once"),
+        ("label_sync", 2, "'a/one.mp4#0': label_sync=2 is not 1, 0 or -1"),
+        ("p_audio", 1.5, "'a/one.mp4#0': p_audio=1.5 is no probability"),
+        ("p_video", np.inf, "p_video=inf is no probability"),
+        ("p_fake", np.nan, "must say why p_fake is missing"),
+        ("reason", "no face", "must say why p_fake is missing, and only then"),
+    ],
+)
+def test_wrong_values_name_clip_and_column(columns, column, value, message):
+    columns[column] = columns[column].copy()
+    columns[column][0] = value
+    with pytest.raises(ValueError, match=message):
+        ScoreTable(**columns)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda lines: [], "not a score table"),
+        (lambda lines: ["a,b,c"], "line 1: not a score table: the header is 'a,b,c'"),
+        (lambda lines: [*lines, "cut,short"], "line 3: 2 cells instead of 16"),
+        (lambda lines: [lines[0], lines[1].replace("0.1,", "zero,")], "line 2: .*'zero'"),
+        (lambda lines: [*lines, lines[1]], "scored more than once"),
+        (lambda lines: [lines[0], lines[1].replace("none", "x" * 200_000)], "field larger"),
+    ],
+)
+def test_a_damaged_file_is_one_clear_line(table, tmp_path, damage, message):
+    path = tmp_path / "scores.csv"
+    write_scores(table.select(np.array([0])), path)
+    path.write_text("\n".join(damage(path.read_text().splitlines())))
+    with pytest.raises(UserError, match=message) as caught:
+        read_scores(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_binary_file_is_refused(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_bytes(b"\xff\xfe\x00\x01" * 10)
+    with pytest.raises(UserError, match=r"scores\.csv"):
+        read_scores(path)
+
+
+def test_videos_average_their_clips(table):
+    videos = to_videos(table)
+    assert videos.clip_id.tolist() == sorted({c.rsplit("#")[0] for c in table.clip_id.tolist()})
+    one = videos.select(videos.clip_id == "a/one.mp4")
+    np.testing.assert_allclose(one.p_fake, 0.2)
+    np.testing.assert_allclose(one.best_offset_ms, 20.0)
+    eight = videos.select(videos.clip_id == "b/eight.mp4")
+    assert np.isnan(eight.p_fake[0])
+    assert eight.reason[0] == "no face"
+
+
+def test_a_partly_forged_partly_scored_video(columns):
+    """Clip 0 genuine and in sync, clip 1 forged, out of sync and without a face."""
+    columns["label"][1] = columns["label_video"][1] = 1
+    columns["label_sync"][1], columns["label_audio"][1] = 0, -1
+    columns["method_video"][1] = "swap"
+    columns["p_fake"][1], columns["reason"][1] = np.nan, "no face"
+    videos = to_videos(ScoreTable(**columns))
+    one = videos.select(videos.clip_id == "a/one.mp4")
+    got = [getattr(one, name)[0] for name in ("label", "label_video", "label_audio", "label_sync")]
+    assert got == [1, 1, -1, 0]
+    assert (one.method_video[0], one.method_audio[0], one.reason[0]) == ("swap", "none", "")
+    assert one.p_fake[0] == 0.1
+
+
+def test_a_video_in_two_splits_is_refused(columns):
+    columns["split"] = columns["split"].astype("<U5")
+    columns["split"][1] = "train"
+    with pytest.raises(ValueError, match=r"disagree: \['test', 'train'\]"):
+        to_videos(ScoreTable(**columns))

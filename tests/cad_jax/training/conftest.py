@@ -1,0 +1,40 @@
+"""A very small experiment on the drawn set."""
+
+import pytest
+
+from cad_jax.experiment import ExperimentConfig
+
+
+@pytest.fixture
+def small_experiment(drawn_set):
+    """Settings of a model that compiles in seconds; override by `{section: {key: value}}`."""
+
+    def make(**overrides: dict) -> ExperimentConfig:
+        tower = {"width": 32, "depth": 1, "heads": 2}
+        values = {
+            "data": {
+                "path": str(drawn_set),
+                "clip": {"seconds": 1.0, "frames": 5, "image_size": 32},
+                "batch_size": 8,
+                "augment": {"flip": 0.5, "noise": 0.5, "sync_shift": 0.3, "drop_audio": 0.1},
+            },
+            "model": {
+                "video": tower | {"image_size": 32},
+                "audio": tower,
+                "lora": {"rank": 2},
+                "width": 32,
+                "heads": 2,
+                "embedding": 16,
+                "fusion_depth": 1,
+            },
+            "loss": {"kl": 0.1},
+            "optimizer": {"learning_rate": 3e-3, "warmup_steps": 2},
+            "mesh": {"data": 1, "fsdp": -1},
+            "train": {"steps": 6, "log_every": 1, "evaluate_every": 4, "checkpoint_every": 2},
+            "evaluation": {"batch_size": 8, "bootstrap": 20},
+        }
+        for section, changes in overrides.items():
+            values[section] = values[section] | changes
+        return ExperimentConfig.from_mapping(values)
+
+    return make

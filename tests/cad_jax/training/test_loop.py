@@ -1,0 +1,164 @@
+"""The loop: runs, resumes bit for bit after any kind of end, refuses what does not fit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from cad_jax.checkpoint import Checkpoints
+from cad_jax.config import ConfigError
+from cad_jax.training.learner import Learner, make_model
+from cad_jax.training.loop import TrainingError, train
+
+
+def losses(workdir):
+    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return {row["step"]: row for row in rows if "loss" in row}
+
+
+def deterministic(row):
+    return {name: value for name, value in row.items() if not name.startswith("speed/")}
+
+
+def final_params(workdir, config):
+    checkpoints = Checkpoints(workdir, read_only=True)
+    learner = Learner(config, None, make_model(config))
+    shapes = {n: learner.model.shapes[n] for n in learner.names[0]}
+    return checkpoints.restore_params(config.train.steps, shapes)
+
+
+def same_run(first, second, config):
+    curves = losses(first), losses(second)
+    assert curves[0].keys() == curves[1].keys() == set(range(1, config.train.steps + 1))
+    for step, row in curves[0].items():
+        assert deterministic(row) == deterministic(curves[1][step]), f"step {step}"
+    jax.tree.map(
+        np.testing.assert_array_equal, final_params(first, config), final_params(second, config)
+    )
+
+
+@pytest.fixture
+def workdir(tmp_path):
+    (tmp_path / "run").mkdir()
+    return tmp_path / "run"
+
+
+@pytest.fixture(scope="module")
+def run_process(tmp_path_factory):
+    """Starts `train` in a process of its own, as train.py would."""
+    script = tmp_path_factory.mktemp("script") / "run.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import json, pathlib, sys
+            from absl import app
+            from cad_jax.experiment import ExperimentConfig
+
+            def main(argv):
+                from cad_jax.training.loop import train
+                config = ExperimentConfig.from_mapping(json.loads(argv[1]))
+                sys.exit(0 if train(config, pathlib.Path(argv[2])) else 143)
+
+            if __name__ == "__main__":
+                app.run(main)
+            """
+        )
+    )
+
+    def start(config, workdir):
+        command = [sys.executable, str(script), json.dumps(config.to_mapping()), str(workdir)]
+        return subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL)
+
+    return start
+
+
+def wait_for_step(workdir, step, process):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        saved = [int(p.name) for p in (workdir / "checkpoints").glob("*") if p.name.isdigit()]
+        if saved and max(saved) >= step:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"no checkpoint of step {step}; exit code {process.poll()}")
+
+
+def test_trains_logs_and_saves(small_experiment, workdir):
+    config = small_experiment()
+    assert train(config, workdir)
+    rows = losses(workdir)
+    assert set(rows) == set(range(1, 7))
+    terms = {name for name in rows[1] if name.startswith("loss/")}
+    assert {"loss/cls", "loss/uni_video", "loss/align_clip", "loss/align_frame", "loss/kl"} < terms
+    assert all(np.isfinite(v) for row in rows.values() for v in row.values() if v is not None)
+    assert json.loads((workdir / "config.json").read_text())["seed"] == 0
+    assert "specific_video" in (workdir / "parameters.txt").read_text()
+    checkpoints = Checkpoints(workdir, read_only=True)
+    assert checkpoints.latest_step() == 6
+    assert 0 <= checkpoints.read_progress(6).best_auc <= 1
+
+
+def test_resumes_bit_for_bit_after_kill_with_other_workers(
+    small_experiment, workdir, tmp_path, run_process
+):
+    config = small_experiment(train={"steps": 40})
+    (tmp_path / "whole").mkdir()
+    assert train(config, tmp_path / "whole")
+
+    process = run_process(config, workdir)
+    wait_for_step(workdir, 4, process)
+    process.kill()
+    process.wait()
+    assert Checkpoints(workdir, read_only=True).latest_step() < 40
+
+    resumed = small_experiment(train={"steps": 40}, data={"workers": 2})
+    process = run_process(resumed, workdir)
+    assert process.wait(timeout=300) == 0
+    same_run(tmp_path / "whole", workdir, config)
+
+
+def test_sigterm_saves_and_the_same_call_goes_on(small_experiment, workdir, run_process):
+    config = small_experiment(train={"steps": 4000, "evaluate_every": 4000})
+    process = run_process(config, workdir)
+    wait_for_step(workdir, 2, process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 143
+    saved = Checkpoints(workdir, read_only=True).latest_step()
+    assert max(losses(workdir)) == saved
+
+
+def test_another_experiment_in_the_same_folder_is_refused(small_experiment, workdir):
+    train(small_experiment(train={"steps": 1}), workdir)
+    with pytest.raises(ConfigError, match=r"config\.optimizer.learning_rate was 0\.003, now 0\.1"):
+        train(small_experiment(optimizer={"learning_rate": 0.1}, train={"steps": 1}), workdir)
+
+
+def test_a_finished_run_is_left_alone(small_experiment, workdir):
+    config = small_experiment(train={"steps": 1})
+    assert train(config, workdir)
+    before = (workdir / "metrics.jsonl").read_text()
+    assert train(config, workdir)
+    assert (workdir / "metrics.jsonl").read_text() == before
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(small_experiment, workdir):
+    config = small_experiment(optimizer={"learning_rate": 1e30, "warmup_steps": 0})
+    with pytest.raises(TrainingError, match="not finite"):
+        train(config, workdir)
+
+
+def test_early_stop(small_experiment, workdir):
+    config = small_experiment(
+        train={"steps": 50, "evaluate_every": 1, "early_stop": 2},
+        optimizer={"learning_rate": 1e-12},
+    )
+    assert train(config, workdir)
+    assert max(losses(workdir)) < 50
+    assert train(config, workdir)  # does not go on
+    assert max(losses(workdir)) < 50

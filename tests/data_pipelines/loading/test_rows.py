@@ -1,0 +1,101 @@
+"""Sync negatives are made of genuine clips only, and say so."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from data_pipelines.loading.augment import AugmentConfig
+from data_pipelines.loading.rows import EvaluationRow, TrainingRow
+from data_pipelines.loading.window import ClipSpec
+
+SPEC = ClipSpec(seconds=0.4, frames=2, image_size=16)
+SHIFT = AugmentConfig(sync_shift=1.0, sync_shift_seconds=(0.2, 0.3))
+EXCHANGE = AugmentConfig(sync_exchange=1.0)
+
+
+def rows_of(source, config, index: int, count: int = 20) -> list[dict]:
+    row = TrainingRow(source, SPEC, config)
+    return [row(source[index], np.random.default_rng(i)) for i in range(count)]
+
+
+def picture_start(row: dict) -> int:
+    """The window's first bin: frame i of `make_clip` is grey 4 i, the first one shown is bin 2."""
+    return round(row["frames"][0].mean() / 4) - 2
+
+
+def sound_start(row: dict) -> int:
+    """The window's first sample: sample n of `make_clip` is n."""
+    return round(float(row["waveform"][0]) * 32768)
+
+
+def test_without_augmentation_sound_and_picture_start_together(write_source, make_clip):
+    source = write_source([make_clip(20, audio_offset_ms=10.0)])
+    rows = rows_of(source, AugmentConfig(), 0)
+    assert len({picture_start(row) for row in rows}) > 5
+    for row in rows:
+        if picture_start(row):
+            assert sound_start(row) == picture_start(row) * 640 - 160
+        assert row["label_sync"] == 1
+
+
+def test_a_shift_is_as_long_as_configured_and_labelled(write_source, make_clip):
+    source = write_source([make_clip(30)])
+    for row in rows_of(source, SHIFT, 0):
+        shift = sound_start(row) / 16000 - picture_start(row) / 25
+        assert 0.2 - 1e-4 <= abs(shift) <= 0.3 + 1e-4
+        assert (row["label_sync"], row["label"]) == (0, 1)
+        assert (row["label_video"], row["label_audio"]) == (0, 0)
+
+
+def test_an_exchange_takes_the_sound_of_another_original(write_source, make_clip):
+    clips = [
+        make_clip(10, name="taker", audio=np.full(6400, 1, np.int16)),
+        make_clip(10, name="twin", pair_id="pair of taker", audio=np.full(6400, 2, np.int16)),
+        make_clip(10, name="forged", label_audio=1, audio=np.full(6400, 3, np.int16)),
+        make_clip(10, name="other", audio=np.full(6400, 4, np.int16)),
+        make_clip(10, name="loner", pair_id="", audio=np.full(6400, 5, np.int16)),
+    ]
+    source = write_source(clips)
+
+    def donors(index: int) -> set[int]:
+        return {sound_start(row) for row in rows_of(source, EXCHANGE, index, count=40)}
+
+    assert donors(0) == {4, 5}
+    assert donors(4) == {1, 2, 4}
+    assert all(row["label_sync"] == 0 for row in rows_of(source, EXCHANGE, 0))
+
+
+def test_a_clip_without_a_donor_stays_as_it_is(write_source, make_clip):
+    source = write_source([make_clip(10), make_clip(10, name="forged", label_video=1)])
+    assert all(row["label_sync"] == 1 for row in rows_of(source, EXCHANGE, 0))
+
+
+@pytest.mark.parametrize("config", [SHIFT, EXCHANGE])
+@pytest.mark.parametrize(
+    "change", [{"label_video": 1}, {"label_audio": 1}, {"label_sync": -1}, {"label_sync": 0}]
+)
+def test_only_genuine_clips_become_sync_negatives(write_source, make_clip, config, change):
+    source = write_source([make_clip(30, **change), make_clip(30, name="donor")])
+    for row in rows_of(source, config, 0):
+        assert row["label_sync"] == change.get("label_sync", 1)
+        if picture_start(row):
+            assert sound_start(row) == picture_start(row) * 640
+
+
+def test_clips_lacking_a_modality_pass_untouched(
+    write_source, make_clip, without_sound, without_picture
+):
+    clips = [without_sound(make_clip(30)), without_picture(make_clip(30)), make_clip(30, name="d")]
+    source = write_source(clips)
+    config = dataclasses.replace(EXCHANGE, drop_video=0.5, drop_audio=0.5)
+    for index, present in ((0, (True, False)), (1, (False, True))):
+        for row in rows_of(source, config, index):
+            assert (row["has_video"], row["has_audio"]) == present
+
+
+def test_evaluation_takes_the_middle(write_source, make_clip):
+    source = write_source([make_clip(20)])
+    row = EvaluationRow(source, SPEC)(0)
+    assert (picture_start(row), sound_start(row)) == (5, 5 * 640)
+    assert row["valid"]

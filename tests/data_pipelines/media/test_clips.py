@@ -1,0 +1,227 @@
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+import simplejpeg
+
+from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.media import clips
+from data_pipelines.media.clips import PrepareSettings, prepare_clip, windows
+from data_pipelines.media.clock import StageClock
+from data_pipelines.media.container import MediaLimits
+from data_pipelines.media.errors import MediaError
+from data_pipelines.records.schema import encode_clip
+
+SETTINGS = PrepareSettings(size=96, window_s=1.0, stride_s=1.0)
+
+
+def source(path: pathlib.Path, **known) -> ClipSource:
+    return ClipSource(path=path, key=path.name, dataset="drawn", **known)
+
+
+def tone(seconds: float) -> np.ndarray:
+    return 0.3 * np.sin(np.arange(int(seconds * 48_000)) / 20)
+
+
+def encoded(records) -> list[bytes]:
+    return [encode_clip(record) for record in records]
+
+
+@pytest.fixture(scope="module")
+def talking(tmp_path_factory, draw_face, write_media) -> pathlib.Path:
+    """2.4 s of a face that moves its mouth and drifts, with sound."""
+    images = [draw_face(centre=(140 + i / 2, 110), mouth=0.1 + 0.1 * (i % 2)) for i in range(60)]
+    path = tmp_path_factory.mktemp("talking") / "talking.mp4"
+    return write_media(path, images, sound=tone(2.4))
+
+
+@pytest.mark.parametrize(
+    ("length", "window", "stride", "expected"),
+    [
+        (250, 4.0, 4.0, [(0, 100), (100, 200), (200, 250)]),
+        (205, 4.0, 4.0, [(0, 100), (100, 200)]),  # what is left is under min_s
+        (30, 4.0, 4.0, [(0, 30)]),  # short clips stay whole
+        (200, 4.0, 2.0, [(0, 100), (50, 150), (100, 200)]),
+        (210, 4.0, 2.0, [(0, 100), (50, 150), (100, 200), (150, 210)]),
+        (200, 1.0, 4.0, [(0, 25), (100, 125)]),
+        (12, 4.0, 4.0, []),
+    ],
+)
+def test_windows(length, window, stride, expected):
+    settings = PrepareSettings(window_s=window, stride_s=stride, min_s=0.5)
+    assert windows(length, settings) == expected
+
+
+def test_a_talking_face_becomes_windows(talking):
+    labels = {"label_video": 1, "label_audio": 0, "label_sync": 1, "method_video": "m"}
+    known = {"split": "val", "pair_id": "p", "source_ids": ("a", "b"), **labels}
+    licence = {"licence": "free"}
+    first, second = prepare_clip(source(talking, provenance=licence, **known), SETTINGS)
+    assert [first.clip_id, second.clip_id] == ["drawn/talking.mp4#0", "drawn/talking.mp4#1000"]
+    assert (len(first.frames), len(second.frames)) == (25, 25)
+    assert len(first.audio) == 16_000
+    np.testing.assert_allclose(second.frame_times_ms, 1000 + 40 * np.arange(25), atol=1)
+    assert (first.split, first.pair_id, first.source_ids) == ("val", "p", ("a", "b"))
+    assert (first.label_video, first.label_audio, first.label_sync) == (1, 0, 1)
+    facts = first.provenance
+    assert (facts["source"], facts["licence"]) == ("talking.mp4", "free")
+    assert (facts["width"], facts["fps"], facts["faces"]) == ("320", "25.000", "1")
+    assert facts["truncated"] == ""
+    assert len(facts["sha256"]) == 64
+
+
+def test_the_crop_is_aligned_and_the_box_is_on_the_mouth(talking):
+    record = prepare_clip(source(talking), SETTINGS)[0]
+    crops = [simplejpeg.decode_jpeg(jpeg) for jpeg in record.frames]
+    assert crops[0].shape == (96, 96, 3)
+    for crop, (x0, y0, x1, y1) in zip(crops, record.mouth_boxes.round().astype(int), strict=True):
+        lips = (crop[..., 0].astype(int) - crop[..., 1]) > 70
+        rows, columns = np.nonzero(lips[y0:y1, x0:x1])
+        assert len(rows) > 0.9 * lips[40:].sum()
+        centre = np.array([columns.mean() + x0, rows.mean() + y0])
+        np.testing.assert_allclose(centre, [(x0 + x1) / 2, (y0 + y1) / 2], atol=3)
+    # The face drifts through the picture and stands still in the crop.
+    still = np.abs(crops[2].astype(float) - crops[22])[20:50, 30:66].mean()
+    assert still < 6
+
+
+def test_flash_and_beep_meet_in_the_record(tmp_path, draw_face, write_media):
+    bright = np.array([1.25])
+    images = [draw_face() for _ in range(60)]
+    images[40] = np.clip(images[40] * bright, 0, 255).astype(np.uint8)
+    sound = np.zeros(int(2.4 * 48_000))
+    sound[76_800:80_640] = tone(0.08)  # 1.6 s, where frame 40 is
+    path = write_media(tmp_path / "a.mp4", images, sound=sound)
+    record = prepare_clip(source(path), SETTINGS)[1]
+    brightness = [simplejpeg.decode_jpeg(jpeg).mean() for jpeg in record.frames]
+    flash_s = np.argmax(brightness) / 25
+    beep_s = np.argmax(np.abs(record.audio.astype(int)) > 2000) / 16_000
+    assert flash_s == 0.6
+    assert beep_s + record.audio_offset_ms / 1000 == pytest.approx(flash_s, abs=0.005)
+
+
+def test_late_sound_has_an_offset(tmp_path, draw_face, write_media):
+    path = write_media(
+        tmp_path / "a.mkv", [draw_face()] * 50, sound=tone(1.4), sound_start=0.6,
+        codecs=("libx264", "pcm_s16le"),
+    )  # fmt: skip
+    first, second = prepare_clip(source(path), SETTINGS)
+    assert first.audio_offset_ms == pytest.approx(600, abs=2)
+    assert len(first.audio) == pytest.approx(6400, abs=40)
+    assert (second.audio_offset_ms, len(second.audio)) == (0.0, 16_000)
+
+
+def test_a_video_without_sound_has_no_audio_and_no_audio_label(tmp_path, draw_face, write_media):
+    path = write_media(tmp_path / "a.mp4", [draw_face()] * 25)
+    (record,) = prepare_clip(source(path, label_video=1, label_audio=0, label_sync=1), SETTINGS)
+    assert (record.has_video, record.has_audio) == (True, False)
+    assert (record.label_video, record.label_audio, record.label_sync) == (1, -1, -1)
+    with pytest.raises(MediaError, match="no_audio: the data set promises sound"):
+        prepare_clip(source(path, expects_audio=True), SETTINGS)
+
+
+def test_sound_without_a_picture_has_no_frames(tmp_path, write_media):
+    path = write_media(tmp_path / "a.mp4", sound=tone(2.2))
+    first, second = prepare_clip(source(path, label_video=1, label_audio=1), SETTINGS)
+    assert (first.has_video, len(first.audio), len(second.audio)) == (False, 16_000, 16_000)
+    assert (first.label_video, first.label_audio, first.label_sync) == (-1, 1, -1)
+    assert encoded([first])  # passes the record's own checks
+    with pytest.raises(MediaError, match="no_video"):
+        prepare_clip(source(path, expects_video=True), SETTINGS)
+    with pytest.raises(MediaError, match="too_short"):
+        prepare_clip(source(path), dataclasses.replace(SETTINGS, window_s=9.0, min_s=3.0))
+
+
+def test_no_face(tmp_path, grey, write_media):
+    path = write_media(tmp_path / "a.mp4", [grey(90)] * 30, sound=tone(1.2))
+    with pytest.raises(MediaError, match="no_face"):
+        prepare_clip(source(path), SETTINGS)
+
+
+def test_three_frames_are_too_short(tmp_path, draw_face, write_media):
+    path = write_media(tmp_path / "a.mp4", [draw_face()] * 3)
+    with pytest.raises(MediaError, match=r"too_short: 0\.12 s; at least 0\.50 s needed"):
+        prepare_clip(source(path), SETTINGS)
+
+
+def test_variable_frame_rate_becomes_an_even_grid(tmp_path, draw_face, write_media):
+    stamps = np.cumsum([0.0] + [0.02, 0.07, 0.033] * 8)
+    images = [draw_face()] * len(stamps)
+    path = write_media(tmp_path / "a.mkv", images, times=stamps.tolist())
+    (record,) = prepare_clip(source(path), SETTINGS)
+    np.testing.assert_allclose(np.diff(record.frame_times_ms), 40, atol=1e-6)
+
+
+def test_a_cut_file_says_how_much_is_lost(tmp_path, draw_face, write_media):
+    images = [draw_face(centre=(140 + i, 110), mouth=0.1 + 0.1 * (i % 3)) for i in range(75)]
+    whole = write_media(tmp_path / "a.mp4", images, options={"movflags": "faststart"})
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.8)])
+    records = prepare_clip(source(cut), SETTINGS)
+    seconds = sum(len(record.frames) for record in records) / 25
+    lost = float(records[0].provenance["truncated"].split()[0])
+    assert records[0].provenance["truncated"].endswith("of 3.00 s lost")
+    assert 0.3 < lost == pytest.approx(3.0 - seconds, abs=0.5)
+    cut.write_bytes(whole.read_bytes()[: whole.read_bytes().index(b"mdat") + 6])
+    with pytest.raises(MediaError, match="truncated"):
+        prepare_clip(source(cut), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("text", "not_media"), ("empty", "empty"), ("no_index", "truncated"), ("missing", "missing")],
+)
+def test_bad_files_answer_with_a_reason(bad_files, name, reason):
+    with pytest.raises(MediaError) as caught:
+        prepare_clip(source(bad_files[name]), SETTINGS)
+    assert caught.value.reason == reason
+
+
+def test_decoding_twice_gives_the_same_as_keeping_the_frames(talking, monkeypatch):
+    overlapping = dataclasses.replace(SETTINGS, stride_s=0.4)
+    kept = prepare_clip(source(talking), overlapping)
+    monkeypatch.setattr(clips, "_KEEP_BYTES", 0)
+    assert encoded(prepare_clip(source(talking), overlapping)) == encoded(kept)
+    assert [record.clip_id.partition("#")[2] for record in kept] == [
+        "0",
+        "400",
+        "800",
+        "1200",
+        "1600",
+    ]
+
+
+def test_limits_reach_the_decoder(talking):
+    tight = dataclasses.replace(SETTINGS, limits=MediaLimits(max_seconds=1.0))
+    with pytest.raises(MediaError, match="too_large"):
+        prepare_clip(source(talking), tight)
+
+
+def test_the_clock_knows_every_stage(talking):
+    clock = StageClock()
+    prepare_clip(source(talking), SETTINGS, clock)
+    assert set(clock.seconds) == {"decode", "face", "crop"}
+    assert all(seconds > 0 for seconds in clock.seconds.values())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"size": 0}, {"margin": -1.0}, {"window_s": 0.2}, {"stride_s": 0.0}, {"jpeg_quality": 0}],
+)
+def test_settings_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ValueError, match="must"):
+        PrepareSettings(**wrong)
+
+
+@pytest.mark.media
+def test_real_clips_stand_still_in_their_crops(media):
+    """Trembling: what the crop's movement is besides a smooth one, in pixels of a 224 px crop."""
+    names = ["diffdub__RD_Radio22_GT.mp4", "av2av__videos-12.webm", "av2av__videos-3.webm"]
+    for name in names:
+        records = prepare_clip(source(media / name), PrepareSettings())
+        crops = [simplejpeg.decode_jpeg(jpeg, colorspace="GRAY") for jpeg in records[0].frames]
+        mouths = (records[0].mouth_boxes[:, :2] + records[0].mouth_boxes[:, 2:]) / 2
+        assert crops[0].shape == (224, 224, 1)
+        assert np.abs(np.diff(mouths, n=2, axis=0)).mean() < 0.7
+        assert (np.abs(mouths - [112, 150]) < 30).all()

@@ -1,0 +1,163 @@
+import types
+
+import numpy as np
+import pytest
+
+from data_pipelines.media import decode
+from data_pipelines.media.container import MediaLimits
+from data_pipelines.media.decode import AudioTrack, read_audio, read_video
+from data_pipelines.media.errors import MediaError
+
+LIMITS = MediaLimits()
+
+
+def levels(path):
+    """Times and mean brightness of the frames of the 25 Hz grid."""
+    frames = list(read_video(path, LIMITS))
+    return np.array([f.time_s for f in frames]), np.array([f.image.mean() for f in frames])
+
+
+def nearest(times, values, grid):
+    """The plain definition: each grid point shows the frame with the nearest timestamp."""
+    return [values[np.argmin(np.abs(np.asarray(times) - t))] for t in grid]
+
+
+@pytest.mark.parametrize("rate", [12.5, 25, 30, 50])
+def test_every_rate_becomes_25_hz_by_nearest_timestamp(tmp_path, write_media, grey, rate):
+    values = np.linspace(20, 230, int(2 * rate))
+    path = write_media(tmp_path / "a.mp4", [grey(v) for v in values], rate=rate)
+    times, seen = levels(path)
+    assert len(times) == 50
+    np.testing.assert_allclose(times, np.arange(50) / 25, atol=1e-3)
+    wanted = nearest(np.arange(len(values)) / rate, values, times + 1e-4)
+    np.testing.assert_allclose(seen, wanted, atol=2.5)
+
+
+def test_variable_frame_rate_follows_the_timestamps(tmp_path, write_media, grey):
+    stamps = [0.0, 0.04, 0.08, 0.50, 0.54, 0.58, 1.2, 1.24]
+    values = np.linspace(30, 220, len(stamps))
+    path = write_media(tmp_path / "a.mkv", [grey(v) for v in values], times=stamps)
+    times, seen = levels(path)
+    np.testing.assert_allclose(times, np.arange(len(times)) / 25, atol=1.5e-3)
+    assert len(times) == 32
+    np.testing.assert_allclose(seen, nearest(stamps, values, times + 1e-4), atol=2.5)
+
+
+def test_timestamps_that_do_not_increase_give_way_to_index_over_rate(
+    tmp_path, write_media, grey, monkeypatch
+):
+    path = write_media(tmp_path / "a.avi", [grey(90)] * 5, codecs=("mpeg4", "aac"))
+    stamps = [0.0, 0.04, 0.12, 0.08, 0.16, None]
+    frames = [types.SimpleNamespace(time=t, width=96, height=64) for t in stamps]
+    monkeypatch.setattr(decode, "_decoded", lambda container, stream: iter(frames))
+    times = [time for time, _ in decode._timed_frames(path, LIMITS)]
+    np.testing.assert_allclose(times, [0.0, 0.04, 0.12, 0.16, 0.20])
+
+
+@pytest.mark.parametrize(
+    ("name", "codecs", "tolerance_s"),
+    [
+        ("a.mp4", ("libx264", "aac"), 0.005),
+        ("a.webm", ("libvpx-vp9", "libopus"), 0.008),  # the container has milliseconds only
+        ("a.mkv", ("libx264", "pcm_s16le"), 0.002),
+    ],
+)
+def test_flash_and_beep_stay_together(tmp_path, write_media, grey, name, codecs, tolerance_s):
+    images = [grey(230 if index in (30, 31) else 30) for index in range(75)]
+    sound = np.zeros(3 * 48_000)
+    beep = np.arange(3840) / 48_000
+    sound[57_600:61_440] = 0.5 * np.sin(2 * np.pi * 1000 * beep)  # 1.2 s, where frame 30 is
+    path = write_media(tmp_path / name, images, sound=sound, codecs=codecs)
+    times, seen = levels(path)
+    track = read_audio(path, LIMITS)
+    flash = times[np.argmax(seen > 128)]
+    onset = track.start_s + np.argmax(np.abs(track.samples) > 3000) / 16_000
+    assert onset - flash == pytest.approx(0.0, abs=tolerance_s)
+
+
+def test_late_sound_is_late(tmp_path, write_media, grey):
+    sound = 0.5 * np.sin(np.arange(48_000) / 8)
+    path = write_media(
+        tmp_path / "a.mkv", [grey(90)] * 50, sound=sound, sound_start=0.4,
+        codecs=("libx264", "pcm_s16le"),
+    )  # fmt: skip
+    track = read_audio(path, LIMITS)
+    assert track.start_s == pytest.approx(0.4, abs=0.002)
+    assert len(track.samples) == pytest.approx(16_000, abs=2)
+
+
+def test_between_takes_the_window_and_says_how_late_it_starts():
+    track = AudioTrack(np.arange(16_000, dtype=np.int16), start_s=0.5)
+    samples, late = track.between(0.0, 1.0)
+    assert (samples[0], len(samples), late) == (0, 8000, 0.5)
+    samples, late = track.between(1.0, 1.25)
+    assert (samples[0], len(samples), late) == (8000, 4000, 0.0)
+    samples, late = track.between(1.4, 2.0)
+    assert (samples[0], len(samples), late) == (14_400, 1600, 0.0)
+    assert track.between(3.0, 4.0)[0].size == 0
+    assert track.between(0.0, 0.4)[0].size == 0
+
+
+def test_floats_beyond_one_saturate(tmp_path, write_media):
+    sound = 1.42 * np.sin(2 * np.pi * 100 * np.arange(48_000) / 48_000)
+    path = write_media(tmp_path / "a.mkv", sound=sound, codecs=("", "pcm_f32le"))
+    samples = read_audio(path, LIMITS).samples.astype(float)
+    clipped = np.clip(1.42 * np.sin(2 * np.pi * 100 * np.arange(16_000) / 16_000), -1, 1) * 32_768
+    assert samples.max() == 32_767
+    assert samples.min() == -32_768
+    assert np.abs(samples[200:-200] - clipped[200:-200]).max() < 2000  # no wrapping round
+
+
+def test_a_hole_in_the_sound_is_filled_with_silence(tmp_path, monkeypatch, write_media):
+    path = write_media(tmp_path / "a.mkv", sound=np.zeros(9600))
+    real = decode._decoded
+
+    def with_hole(container, stream):
+        for index, frame in enumerate(real(container, stream)):
+            if index > 0:
+                frame.pts += round(1.0 / frame.time_base)
+            yield frame
+
+    whole = len(read_audio(path, LIMITS).samples)
+    monkeypatch.setattr(decode, "_decoded", with_hole)
+    assert len(read_audio(path, LIMITS).samples) == pytest.approx(whole + 16_000, abs=20)
+
+
+def test_a_cut_file_yields_what_it_holds(tmp_path, write_media, draw_face):
+    images = [draw_face(centre=(140 + index, 110)) for index in range(50)]
+    whole = write_media(tmp_path / "a.mp4", images, options={"movflags": "faststart"})
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.8)])
+    assert 10 < len(list(read_video(cut, LIMITS))) < 50
+
+
+def test_a_telephone_held_upright_gives_an_upright_picture(tmp_path, write_media):
+    image = np.full((64, 96, 3), 20, np.uint8)
+    image[:20] = 230  # bright on top as stored
+    path = write_media(tmp_path / "a.mp4", [image] * 5)
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 44
+    one, zero = (1 << 16).to_bytes(4, "big"), bytes(4)
+    minus = (-(1 << 16)).to_bytes(4, "big", signed=True)
+    content[matrix : matrix + 20] = zero + one + zero + minus + zero  # shown turned clockwise
+    path.write_bytes(content)
+    shown = next(read_video(path, LIMITS)).image
+    assert shown.shape == (96, 64, 3)
+    assert shown[:, -15:].mean() > 200
+    assert shown[:, :40].mean() < 60
+
+
+def test_limits_hold_while_decoding(tmp_path, write_media, grey):
+    path = write_media(tmp_path / "a.mp4", [grey(90)] * 50, sound=np.zeros(96_000))
+    with pytest.raises(MediaError, match="decoded bytes"):
+        list(read_video(path, MediaLimits(max_decoded_bytes=100_000)))
+    with pytest.raises(MediaError, match="over 1 s"):
+        list(read_video(path, MediaLimits(max_seconds=1.0)))
+    with pytest.raises(MediaError, match="over 1 s"):
+        read_audio(path, MediaLimits(max_seconds=1.0))
+
+
+def test_a_gap_of_years_does_not_repeat_a_frame_for_years(tmp_path, write_media, grey):
+    path = write_media(tmp_path / "a.mkv", [grey(90)] * 3, times=[0.0, 0.04, 1e6])
+    with pytest.raises(MediaError, match="too_large"):
+        list(read_video(path, LIMITS))

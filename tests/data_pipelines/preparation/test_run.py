@@ -1,0 +1,196 @@
+import csv
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from data_pipelines.benchmarks.folder import clips
+from data_pipelines.errors import UserError
+from data_pipelines.media.clips import PrepareSettings
+from data_pipelines.preparation import run
+from data_pipelines.preparation.run import prepare, prepare_one
+from data_pipelines.preparation.spool import Outcome, Spool, claim
+from data_pipelines.records.metadata import read_metadata
+from data_pipelines.records.schema import decode_clip
+from data_pipelines.records.tfrecord import read_index, read_payload
+
+SETTINGS = PrepareSettings(window_s=2.0, stride_s=2.0)
+# Of the ten sounds of 1 to 5.5 s; ends of just under half a second are left out.
+MEDIA_S = [1.0, 1.5, 2.0, 2.0, 3.0, 3.5, 4.0, 4.0, 5.0, 5.5]
+REPOSITORY = pathlib.Path(__file__).parents[3]
+
+
+def prepared(root, output, **options):
+    options = {"max_skipped": 0.5, "shard_bytes": 400_000, **options}
+    return prepare(clips(root), SETTINGS, output, **options)
+
+
+def shard_bytes(output):
+    return {path.name: path.read_bytes() for path in sorted(output.glob("*.tfrecord-*"))}
+
+
+def records(output):
+    found = []
+    for path in sorted(output.glob("*.tfrecord-*")):
+        data = path.read_bytes()
+        found += [
+            decode_clip(read_payload(path, data, *entry)) for entry in read_index(path).tolist()
+        ]
+    return found
+
+
+def test_a_folder_becomes_a_set(sounds, tmp_path):
+    report = prepared(sounds, tmp_path / "out")
+    found = records(tmp_path / "out")
+    assert len({record.clip_id for record in found}) == len(found) == report.windows
+    assert {record.clip_id.split("#")[0] for record in found} == {
+        f"sounds/clip{index}.wav" for index in range(10)
+    }
+    assert read_metadata(tmp_path / "out").name == "sounds"
+    for split, lengths in read_metadata(tmp_path / "out").shard_lengths.items():
+        assert sum(lengths) == sum(record.split == split for record in found)
+    assert report.skipped == {"not_media": 1, "missing": 1}
+    assert report.media_s == pytest.approx(sum(MEDIA_S), abs=0.1)
+    assert len(list((tmp_path / "out").glob("*train.tfrecord*"))) > 1
+    assert not (tmp_path / "out" / ".work").exists()
+
+
+def test_what_is_skipped_is_named(sounds, tmp_path):
+    report = prepared(sounds, tmp_path / "out")
+    with (tmp_path / "out" / "skipped.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["clip"], row["reason"]) for row in rows] == [
+        ("text.wav", "not_media"), ("gone.wav", "missing")
+    ]  # fmt: skip
+    text = "\n".join(report.lines())
+    assert "prepared 10 of 12 clips" in text
+    assert "x real time (decode" in text
+    assert "skipped 2: missing 1, not_media 1" in text
+
+
+def test_any_number_of_workers_gives_the_same_bytes(sounds, tmp_path):
+    prepared(sounds, tmp_path / "one", workers=1)
+    prepared(sounds, tmp_path / "three", workers=3)
+    assert shard_bytes(tmp_path / "one") == shard_bytes(tmp_path / "three")
+
+
+def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(sounds, tmp_path):
+    prepared(sounds, tmp_path / "whole")
+    output = tmp_path / "resumed"
+    sources = clips(sounds)
+    claim(output, run.fingerprint(sources, SETTINGS))
+    for clip in (0, 1, 5):  # that is clip0, clip1 and clip3: two bad ones lie between
+        prepare_one(Spool(output), SETTINGS, (clip, sources[clip]))
+    (Spool(output).folder / f".{Spool(output).part(6, 0).name}.partial").write_bytes(b"half")
+    report = prepared(sounds, output)
+    assert shard_bytes(output) == shard_bytes(tmp_path / "whole")
+    done_before = MEDIA_S[0] + MEDIA_S[1] + MEDIA_S[3]
+    assert report.media_s == pytest.approx(sum(MEDIA_S) - done_before, abs=0.1)
+
+
+def test_kill_9_and_again_gives_the_same_bytes(sounds, tmp_path):
+    prepared(sounds, tmp_path / "whole")
+    output = tmp_path / "killed"
+    code = (
+        "import pathlib, sys\n"
+        "from data_pipelines.benchmarks.folder import clips\n"
+        "from data_pipelines.media.clips import PrepareSettings\n"
+        "from data_pipelines.preparation.run import prepare\n"
+        "if __name__ == '__main__':\n"
+        "    settings = PrepareSettings(window_s=2.0, stride_s=2.0)\n"
+        "    root, output = map(pathlib.Path, sys.argv[1:])\n"
+        "    prepare(clips(root), settings, output, max_skipped=0.5, shard_bytes=400_000)\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(sounds), str(output)],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stderr=subprocess.DEVNULL,
+    )
+    work, deadline = output / ".work", time.monotonic() + 60
+    while len(list(work.glob("*.json"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (output / "dataset_info.json").exists()
+    prepared(sounds, output)
+    assert shard_bytes(output) == shard_bytes(tmp_path / "whole")
+
+
+def test_a_finished_set_is_left_alone(sounds, tmp_path):
+    first = prepared(sounds, tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    again = prepared(sounds, tmp_path / "out")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
+    assert (again.windows, again.skipped, again.media_s) == (first.windows, first.skipped, 0.0)
+
+
+def test_other_settings_are_refused(sounds, tmp_path):
+    prepared(sounds, tmp_path / "out")
+    with pytest.raises(UserError, match="other settings or another list"):
+        prepare(clips(sounds), PrepareSettings(size=96), tmp_path / "out", max_skipped=0.5)
+
+
+def test_too_many_losses_fail_and_nothing_is_thrown_away(sounds, tmp_path):
+    with pytest.raises(UserError, match=r"2 of 12 clips were lost .*more than the 10% allowed"):
+        prepared(sounds, tmp_path / "out", max_skipped=0.1)
+    assert not (tmp_path / "out" / "dataset_info.json").exists()
+    assert "gone.wav,missing" in (tmp_path / "out" / "skipped.csv").read_text()
+    assert prepared(sounds, tmp_path / "out", max_skipped=0.2).media_s == 0.0  # all was done
+
+
+def test_a_set_of_nothing_but_losses_fails(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "manifest.csv").write_text("path\ngone.mp4\n")
+    with pytest.raises(UserError, match="1 of 1 clips were lost"):
+        prepared(tmp_path / "in", tmp_path / "out", max_skipped=1.0)
+
+
+def test_whatever_one_file_provokes_the_others_go_on(sounds, tmp_path, monkeypatch):
+    def explode(source, settings, clock):
+        raise MemoryError("too much")
+        yield
+
+    monkeypatch.setattr(run, "iterate_clips", explode)
+    claim(tmp_path / "out", "mark")
+    outcome = prepare_one(Spool(tmp_path / "out"), SETTINGS, (0, clips(sounds)[0]))
+    assert outcome == Outcome(reason="crashed", detail="MemoryError: too much")
+
+
+def test_a_full_disk_ends_the_run_and_leaves_no_half_file(sounds, tmp_path, monkeypatch):
+    def full(path, payloads):
+        raise OSError(28, f"cannot write {path}: No space left on device")
+
+    claim(tmp_path / "out", "mark")
+    spool = Spool(tmp_path / "out")
+    monkeypatch.setattr("data_pipelines.preparation.spool.write_shard", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        prepare_one(spool, SETTINGS, (0, clips(sounds)[0]))
+    assert list(spool.folder.iterdir()) == []
+
+
+def test_two_preparations_do_not_meet(sounds, tmp_path):
+    claim(tmp_path / "out", run.fingerprint(clips(sounds), SETTINGS))
+    with run._alone(tmp_path / "out"), pytest.raises(UserError, match="another preparation"):
+        prepared(sounds, tmp_path / "out")
+
+
+def test_names_must_be_unique_and_of_one_set(sounds, tmp_path):
+    one = clips(sounds)[0]
+    with pytest.raises(UserError, match=r"2 clips are called 'clip0\.wav'"):
+        prepare([one, one], SETTINGS, tmp_path / "out")
+    with pytest.raises(UserError, match="one data set at a time; got no clip"):
+        prepare([], SETTINGS, tmp_path / "out")
+
+
+def test_the_set_says_how_it_was_made(sounds, tmp_path):
+    prepared(sounds, tmp_path / "out")
+    facts = json.loads((tmp_path / "out" / "preparation.json").read_text())
+    assert facts["settings"]["window_s"] == 2.0
+    assert facts["report"]["clips"] == 12

@@ -1,0 +1,64 @@
+"""Trains, evaluates or compiles a detector: `python train.py --config=configs/cad.py`."""
+
+import logging
+import pathlib
+import sys
+
+from absl import app, flags
+from ml_collections import config_flags
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, e.g. configs/cad.py.")
+_WORKDIR = flags.DEFINE_string("workdir", "runs/cad", "Where the run's files go.")
+_MODE = flags.DEFINE_enum(
+    "mode",
+    "train",
+    ["train", "evaluate"],
+    "train: train, going on where the run in workdir stopped, then evaluate. "
+    "evaluate: score validation and test splits with the run's best checkpoint.",
+)
+_DISTRIBUTED = flags.DEFINE_bool(
+    "distributed", False, "Join the other processes of a multi-host run first."
+)
+
+
+def main(argv: list[str]) -> int:
+    # Imported here: JAX must not be touched before the flags are parsed and the processes joined.
+    import jax
+
+    from data_pipelines.errors import UserError
+
+    if unexpected := argv[1:]:
+        return _fail(f"unexpected argument {unexpected[0]!r}: settings look like --config.seed=1")
+    logging.getLogger("cad_jax").setLevel(logging.INFO)  # ours; the libraries' only from WARNING
+    try:
+        if _DISTRIBUTED.value:
+            jax.distributed.initialize()
+        return _run(pathlib.Path(_WORKDIR.value))
+    except (UserError, OSError) as error:
+        return _fail(str(error))
+
+
+def _run(workdir: pathlib.Path) -> int:
+    from cad_jax.data import build_data
+    from cad_jax.evaluation.evaluate import evaluate
+    from cad_jax.experiment import ExperimentConfig
+    from cad_jax.inference import Detector
+    from cad_jax.training.loop import train
+
+    config = ExperimentConfig.from_mapping(_CONFIG.value.to_dict())
+    workdir.mkdir(parents=True, exist_ok=True)
+    build_data(config.data)
+    if _MODE.value == "train" and not train(config, workdir):
+        return _fail("stopped before the end; the same command goes on from there", code=143)
+    evaluate(Detector.load(workdir), config, workdir)
+    return 0
+
+
+def _fail(message: str, code: int = 1) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    flags.mark_flag_as_required("config")
+    app.run(main)
