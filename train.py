@@ -1,10 +1,11 @@
-"""Trains, evaluates or compiles a detector: `python train.py --config=configs/cad.py`."""
+"""Trains or evaluates a detector: `python train.py --config=configs/cad.py`."""
 
 import logging
 import pathlib
 import sys
 
 from absl import app, flags
+from absl import logging as absl_logging
 from ml_collections import config_flags
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, e.g. configs/cad.py.")
@@ -13,12 +14,9 @@ _MODE = flags.DEFINE_enum(
     "mode",
     "train",
     ["train", "evaluate"],
-    "train: train, going on where the run in workdir stopped, then evaluate. "
-    "evaluate: score validation and test splits with the run's best checkpoint.",
+    "train (going on where the run in workdir stopped), then evaluate; or evaluate only.",
 )
-_DISTRIBUTED = flags.DEFINE_bool(
-    "distributed", False, "Join the other processes of a multi-host run first."
-)
+_DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Join the other hosts' processes first.")
 
 
 def main(argv: list[str]) -> int:
@@ -29,13 +27,14 @@ def main(argv: list[str]) -> int:
 
     if unexpected := argv[1:]:
         return _fail(f"unexpected argument {unexpected[0]!r}: settings look like --config.seed=1")
-    logging.getLogger("cad_jax").setLevel(logging.INFO)  # ours; the libraries' only from WARNING
+    absl_logging.set_verbosity(absl_logging.WARNING)  # the libraries; ours from INFO
+    logging.getLogger("cad_jax").setLevel(logging.INFO)
     try:
         if _DISTRIBUTED.value:
             jax.distributed.initialize()
         return _run(pathlib.Path(_WORKDIR.value))
     except (UserError, OSError) as error:
-        return _fail(str(error))
+        return _fail(_one_line(error))
 
 
 def _run(workdir: pathlib.Path) -> int:
@@ -46,12 +45,28 @@ def _run(workdir: pathlib.Path) -> int:
     from cad_jax.training.loop import train
 
     config = ExperimentConfig.from_mapping(_CONFIG.value.to_dict())
-    workdir.mkdir(parents=True, exist_ok=True)
-    build_data(config.data)
-    if _MODE.value == "train" and not train(config, workdir):
-        return _fail("stopped before the end; the same command goes on from there", code=143)
+    if _MODE.value == "train":
+        workdir.mkdir(parents=True, exist_ok=True)
+        build_data(config.data)
+        if not train(config, workdir):
+            return _fail("stopped before the end; the same command goes on from there", code=143)
     evaluate(Detector.load(workdir), config, workdir)
     return 0
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except (flags.Error, KeyError, AttributeError) as error:
+        sys.exit(_fail(_one_line(error)))
+
+
+def _one_line(error: Exception) -> str:
+    cause: object = error
+    while isinstance(cause, (KeyError, AttributeError)):  # their own text is quoted
+        cause = cause.args[-1]
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return lines[-1] if any(line.startswith("File ") for line in lines) else "; ".join(lines)
 
 
 def _fail(message: str, code: int = 1) -> int:
@@ -61,4 +76,4 @@ def _fail(message: str, code: int = 1) -> int:
 
 if __name__ == "__main__":
     flags.mark_flag_as_required("config")
-    app.run(main)
+    app.run(main, flags_parser=_parse)

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import jax
 import orbax.checkpoint as ocp
-from jaxtyping import Array, Int
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from cad_jax.models.functional import Params
@@ -29,13 +28,13 @@ class TrainState(NamedTuple):
     """What training changes: arrays, or in their place shapes or shardings.
 
     Attributes:
-        step: optimiser steps taken.
+        step: optimiser steps taken, int32 scalar.
         params: trainable parameters by name.
         opt_state: optax state over the same names.
     """
 
-    step: Int[Array, ""]
-    params: Params
+    step: Any
+    params: dict[str, Any]
     opt_state: Any
 
 

@@ -83,9 +83,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return float(value)
     if hint is int and isinstance(value, bool):
         raise ConfigError(f"{where} must be int, not {value!r}")
-    if isinstance(value, hint):
+    kind = typing.cast(type, hint)
+    if isinstance(value, kind):
         return value
-    raise ConfigError(f"{where} must be {hint.__name__}, not {value!r}")
+    raise ConfigError(f"{where} must be {kind.__name__}, not {value!r}")
 
 
 def _convert_union(choices: tuple[Any, ...], value: Any, where: str) -> Any:

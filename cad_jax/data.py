@@ -26,14 +26,16 @@ def build_data(config: DataConfig) -> None:
         write_drawn_set(config.path, count=96, seconds=3.0)
 
 
-def open_split(config: DataConfig, split: str, limit: int = 0) -> TFRecordSource:
-    """The clips of one split, at most the first `limit` (0: all).
+def open_split(config: DataConfig, split: str) -> TFRecordSource:
+    """The clips of one split; of the training split only the first `config.limit`, if that is set.
 
     Raises:
         UserError: no such set or split; a shard is damaged.
     """
     source = TFRecordSource(config.path, split, on_corrupt=config.on_corrupt)
-    return source.subset(range(min(limit, len(source)))) if limit else source
+    if config.limit and split == config.train_split:
+        return source.subset(range(min(config.limit, len(source))))
+    return source
 
 
 def copy_preparation(config: DataConfig, workdir: pathlib.Path) -> None:

@@ -27,7 +27,7 @@ class DataConfig:
         train_split, validation_split: names of splits.
         test_splits: evaluated at the end, never used to choose anything.
         batch_size: clips a step, over all devices of all hosts.
-        limit: train on the first clips only (an overfitting check); 0 for all.
+        limit: use the first clips of the training split only (an overfitting check); 0 for all.
         workers: loader processes; 0 loads in a thread. Changes nothing but the speed.
         on_corrupt: what a corrupt record does: `error`, or `skip` to replace, count and name it.
         augment: what training does to it.
@@ -44,6 +44,13 @@ class DataConfig:
     workers: int = 0
     on_corrupt: Literal["error", "skip"] = "error"
     augment: AugmentConfig = AugmentConfig()
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise ValueError("path is empty: name a prepared set with --config.data.path=DIR")
+        for name, least in (("batch_size", 1), ("limit", 0), ("workers", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +104,10 @@ class EvaluationConfig:
 
     batch_size: int = 32
     bootstrap: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.bootstrap < 1:
+            raise ValueError("batch_size and bootstrap must be at least 1")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,8 @@ e.g. `--config.optimizer.learning_rate=3e-4`. Loss weights, LoRA rank and optimi
     size=tiny      minutes on 2 CPU cores (default)
 """
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from configs.common import parse_argument
@@ -23,37 +25,41 @@ def get_config(arg: str = "") -> ConfigDict:
         ValueError: an unknown option or choice; names the nearest right one.
     """
     options = parse_argument(arg, CHOICES)
-    config = ConfigDict({"seed": 0})
-    config.data = data(options["data"])
-    {"tiny": tiny}[options["size"]](config)
-    config.lock()
-    return config
+    experiment = {"tiny": tiny}[options["size"]]()
+    experiment["seed"] = 0
+    experiment["data"] |= DATA[options["data"]]
+    return ConfigDict(experiment).lock()
 
 
-def data(kind: str) -> ConfigDict:
-    """Where clips come from."""
-    path = {"drawn": "runs/drawn-set", "folder": ""}[kind]
-    return ConfigDict({"path": path, "builder": "drawn" if kind == "drawn" else ""})
+# Where clips come from.
+DATA = {
+    "drawn": {"path": "runs/drawn-set", "builder": "drawn"},
+    "folder": {"path": "", "builder": ""},
+}
 
 
-def tiny(config: ConfigDict) -> None:
+def tiny() -> dict[str, Any]:
     """From scratch: mouth crops for alignment, whole faces for the specific path; 2 s clips."""
-    config.data.clip = {"seconds": 2.0, "frames": 8, "image_size": 64, "mouth_size": 32}
-    config.data.batch_size = 16
-    config.data.workers = 0
-    config.data.limit = 0
-    config.data.test_splits = ("test",)
-    config.data.augment = {
-        "flip": 0.5,
-        "colour": 0.5,
-        "gain": 0.5,
-        "noise": 0.2,
-        "sync_shift": 0.25,
-        "sync_exchange": 0.1,
-        "drop_video": 0.05,
-        "drop_audio": 0.05,
+    data = {
+        "clip": {"seconds": 2.0, "frames": 8, "image_size": 64, "mouth_size": 32},
+        "batch_size": 16,
+        "workers": 0,
+        "limit": 0,
+        "train_split": "train",
+        "validation_split": "val",
+        "test_splits": ("test",),
+        "augment": {
+            "flip": 0.5,
+            "colour": 0.5,
+            "gain": 0.5,
+            "noise": 0.2,
+            "sync_shift": 0.25,
+            "sync_exchange": 0.1,
+            "drop_video": 0.05,
+            "drop_audio": 0.05,
+        },
     }
-    config.model = {
+    model = {
         "video": vit(image_size=32, patch_size=16, residual=False),
         "audio": whisper(),
         "specific_video": vit(image_size=64, patch_size=16, residual=True),
@@ -67,7 +73,7 @@ def tiny(config: ConfigDict) -> None:
         "cross_depth": 1,
         "fusion_depth": 2,
     }
-    config.loss = {
+    loss = {
         "cls": 1.0,
         "uni": 0.5,
         "align_clip": 0.3,
@@ -77,14 +83,14 @@ def tiny(config: ConfigDict) -> None:
         "distill_response": 0.1,
         "mismatch": 0.3,
     }
-    config.optimizer = {
+    optimizer = {
         "learning_rate": 1e-3,
         "warmup_steps": 50,
         "weight_decay": 0.05,
         "decay_scale": (("(kernel|embedding)$", 1.0), (".*", 0.0)),
     }
-    config.mesh = {"data": -1, "fsdp": 1}
-    config.train = {
+    mesh = {"data": -1, "fsdp": 1}
+    train = {
         "steps": 600,
         "log_every": 10,
         "evaluate_every": 100,
@@ -92,7 +98,17 @@ def tiny(config: ConfigDict) -> None:
         "early_stop": 0,
         "profile_at": 0,
     }
-    config.evaluation = {"batch_size": 32, "bootstrap": 1000}
+    evaluation = {"batch_size": 32, "bootstrap": 1000}
+
+    return {
+        "data": data,
+        "model": model,
+        "loss": loss,
+        "optimizer": optimizer,
+        "mesh": mesh,
+        "train": train,
+        "evaluation": evaluation,
+    }
 
 
 def vit(**values: object) -> dict[str, object]:

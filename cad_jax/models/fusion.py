@@ -20,21 +20,24 @@ TRACKS = 4  # shared video, shared audio, specific video, specific audio
 
 
 class Fusion(nnx.Module):
-    """A transformer with a class token, or (`fusion='mean'`) the plain mean over the tokens."""
+    """A transformer with a class token, or (`fusion='mean'`) naive: each track's mean, joined."""
 
     def __init__(self, config: CADConfig, *, rngs: nnx.Rngs) -> None:
         precision = Precision.of_heads(config)
         init = nnx.initializers.normal(0.02)
         self.input_norms = nnx.List(layer_norm(config.width, rngs) for _ in range(TRACKS))
-        self.modality_embedding = nnx.Param(init(rngs.params(), (TRACKS, config.width)))
         self.sync_token = Linear(len(OFFSETS), config.width, precision=precision, rngs=rngs)
         self.transformer = config.fusion == "transformer"
         if self.transformer:
             self.class_embedding = nnx.Param(init(rngs.params(), (config.width,)))
+            self.modality_embedding = nnx.Param(init(rngs.params(), (TRACKS, config.width)))
             self.blocks = nnx.List(
                 Block(config.width, config.heads, precision=precision, rngs=rngs)
                 for _ in range(config.fusion_depth)
             )
+        else:
+            inputs = (TRACKS + 1) * config.width
+            self.join = Linear(inputs, config.width, precision=precision, rngs=rngs)
         self.ln_post = layer_norm(config.width, rngs)
 
     def __call__(
@@ -44,21 +47,22 @@ class Fusion(nnx.Module):
         has_sync: Bool[Array, " b"],
     ) -> Float[Array, "b d"]:
         """Fuse the four tracks and the sync curve, which counts where `has_sync`; float32."""
-        curve = self.sync_token(sync_curve)[:, None].astype(jnp.float32)
-        tokens = jnp.concatenate([*self._embedded(tracks), curve], axis=1)
-        mask = jnp.concatenate([*(track.mask for track in tracks), has_sync[:, None]], axis=1)
-        if not self.transformer:
-            return self.ln_post(masked_mean(tokens, mask))
-        batch, _, width = tokens.shape
-        first = jnp.broadcast_to(self.class_embedding[...], (batch, 1, width))
-        tokens = jnp.concatenate([first, tokens], axis=1)
-        mask = jnp.concatenate([jnp.ones((batch, 1), bool), mask], axis=1)
-        return self.ln_post(run_blocks(self.blocks, tokens, mask=mask)[:, 0])
-
-    def _embedded(self, tracks: Sequence[Track]) -> list[Float[Array, "b n d"]]:
-        return [
-            norm(track.features)
-            + time_embedding(track.times, track.features.shape[-1])
-            + self.modality_embedding[index]
-            for index, (norm, track) in enumerate(zip(self.input_norms, tracks, strict=True))
+        features = [
+            norm(track.features) for norm, track in zip(self.input_norms, tracks, strict=True)
         ]
+        masks = [track.mask for track in tracks]
+        curve = self.sync_token(sync_curve).astype(jnp.float32)
+        if not self.transformer:
+            means = [masked_mean(x, mask) for x, mask in zip(features, masks, strict=True)]
+            means.append(jnp.where(has_sync[:, None], curve, 0.0))
+            return self.ln_post(self.join(jnp.concatenate(means, axis=-1)))
+
+        tokens = [
+            x + time_embedding(track.times, x.shape[-1]) + self.modality_embedding[index]
+            for index, (x, track) in enumerate(zip(features, tracks, strict=True))
+        ]
+        first = jnp.broadcast_to(self.class_embedding[...], curve.shape)
+        tokens = jnp.concatenate([first[:, None], curve[:, None], *tokens], axis=1)
+        always = jnp.ones_like(has_sync)
+        mask = jnp.concatenate([always[:, None], has_sync[:, None], *masks], axis=1)
+        return self.ln_post(run_blocks(self.blocks, tokens, mask=mask)[:, 0])

@@ -5,9 +5,9 @@ Owns the axes `data` and `fsdp`; a batch is split over both. Knows nothing of pa
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -65,7 +65,7 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, P())
 
 
-def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> Batch:
+def put_batch(batch: Mapping[str, Any], mesh: Mesh) -> Batch:
     """Puts this process's share of a batch on its devices, as slices of the global arrays.
 
     Args:

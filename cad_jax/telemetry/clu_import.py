@@ -5,11 +5,14 @@ writer. This module supplies that class over tensorboard's own event file writer
 imported. Import `metric_writers` and `periodic_actions` from here, never from clu.
 """
 
+# Generated protobuf modules have attributes that no type checker sees.
+# pyright: reportAttributeAccessIssue=false
+
 import sys
 import time
 import types
 from collections.abc import Mapping
-from typing import SupportsFloat
+from typing import TYPE_CHECKING, SupportsFloat
 
 import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2
@@ -77,4 +80,7 @@ def _import_clu() -> tuple[types.ModuleType, types.ModuleType]:
     return metric_writers, periodic_actions
 
 
-metric_writers, periodic_actions = _import_clu()
+if TYPE_CHECKING:
+    from clu import metric_writers, periodic_actions
+else:
+    metric_writers, periodic_actions = _import_clu()

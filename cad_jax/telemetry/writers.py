@@ -60,7 +60,7 @@ def create_writer(
     return metric_writers.MultiWriter(
         [
             JsonLinesWriter(workdir / "metrics.jsonl", resume_step),
-            EventFileSummaryWriter(str(workdir / "tensorboard")),
+            EventFileSummaryWriter(str(workdir / "tensorboard")),  # type: ignore[list-item]
         ]
     )
 

@@ -31,6 +31,7 @@ from cad_jax.training.preemption import StopRequest
 from cad_jax.training.step import Metrics
 from cad_jax.types import Batch
 from data_pipelines.errors import UserError
+from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.pipeline import training_batches
 from data_pipelines.loading.source import TFRecordSource
 
@@ -58,7 +59,7 @@ def train(config: ExperimentConfig, workdir: pathlib.Path) -> bool:
         UserError: data, configuration or work folder do not fit; the loss is not finite.
     """
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-    source = open_split(config.data, config.data.train_split, limit=config.data.limit)
+    source = open_split(config.data, config.data.train_split)
     validation = open_split(config.data, config.data.validation_split)
     for split in config.data.test_splits:
         open_split(config.data, split)  # better missing now than after the training
@@ -89,10 +90,10 @@ class _Run:
     frozen: Params
     progress: Progress
 
-    def go_on(self, state: TrainState, batches: Iterator[Batch]) -> bool:
+    def go_on(self, state: TrainState, loaded: Iterator[ClipBatch]) -> bool:
         config, start = self.learner.config.train, int(state.step)
-        batches = on_device(batches, self.learner.mesh)
-        batches, take_step, clock = self._compile(state, batches)
+        ahead = on_device(loaded, self.learner.mesh)
+        batches, take_step, clock = self._compile(state, ahead)
         scorer = Scorer(self.learner.model, self.learner.config, self.learner.mesh)
         profile = self._profiler()
         bar = tqdm(initial=start, total=config.steps, unit="step", disable=jax.process_index() != 0)
@@ -186,24 +187,22 @@ def _resume_or_init(
     if jax.process_index() == 0:
         copy_preparation(learner.config.data, workdir)
         (workdir / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        overview = parameter_overview.get_parameter_overview(state.params, include_stats=False)
+        overview = parameter_overview.get_parameter_overview(state.params, include_stats=False)  # type: ignore[arg-type]
         (workdir / "parameters.txt").write_text(overview + "\n")
     return state, Progress()
 
 
-def _batches(config: ExperimentConfig, source: TFRecordSource, start: int) -> Iterator[Batch]:
-    return iter(
-        training_batches(
-            source,
-            batch_size=config.data.batch_size,
-            seed=config.seed,
-            clip=config.data.clip,
-            augment=config.data.augment,
-            start_step=start,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-            workers=config.data.workers,
-        )
+def _batches(config: ExperimentConfig, source: TFRecordSource, start: int) -> Iterator[ClipBatch]:
+    return training_batches(
+        source,
+        batch_size=config.data.batch_size,
+        seed=config.seed,
+        clip=config.data.clip,
+        augment=config.data.augment,
+        start_step=start,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+        workers=config.data.workers,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import jax
 import optax
 
+from cad_jax.models.functional import Params
 from cad_jax.parallel.rules import match_rules
 
 
@@ -86,10 +87,14 @@ def make_optimizer(
 
 
 def _add_weight_decay(decays: Mapping[str, float]) -> optax.GradientTransformation:
-    return optax.stateless(
-        lambda updates, params: {n: u + decays[n] * params[n] for n, u in updates.items()}
-    )
+    def update(updates: Params, params: Params) -> Params:
+        return {name: value + decays[name] * params[name] for name, value in updates.items()}
+
+    return optax.stateless(update)  # type: ignore[arg-type]
 
 
 def _scale_each(scales: Mapping[str, float]) -> optax.GradientTransformation:
-    return optax.stateless(lambda updates, _: {n: u * scales[n] for n, u in updates.items()})
+    def update(updates: Params, _: Params | None) -> Params:
+        return {name: value * scales[name] for name, value in updates.items()}
+
+    return optax.stateless(update)  # type: ignore[arg-type]

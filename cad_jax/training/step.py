@@ -4,6 +4,7 @@ Owns gradient, update and metrics; knows nothing of loops, files or data.
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import jax
 import optax
@@ -55,7 +56,7 @@ def make_train_step(
         gradient = jax.value_and_grad(loss_of, has_aux=True)
         (total, (terms, watch)), grads = gradient(state.params, frozen, batch)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
+        params = cast(Params, optax.apply_updates(state.params, updates))
         metrics = {
             "loss": total,
             "gradient_norm": optax.tree.norm(grads),

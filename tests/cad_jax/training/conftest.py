@@ -5,7 +5,7 @@ import pytest
 from cad_jax.experiment import ExperimentConfig
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_experiment(drawn_set):
     """Settings of a model that compiles in seconds; override by `{section: {key: value}}`."""
 

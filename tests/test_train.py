@@ -1,0 +1,36 @@
+"""The command line: what is wrong with it is one line on standard error and a code that is not 0."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+CONFIG = "--config=configs/cad.py"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Flag --config must have a value"),
+        ([CONFIG + ":sise=tiny"], "config option 'sise': did you mean 'size'?"),
+        ([CONFIG + ":size=tny"], "config option 'size=tny': did you mean 'tiny'?"),
+        ([CONFIG, "--config.modle.width=3"], 'Did you mean "model" instead of "modle"?'),
+        ([CONFIG, "--config.train.steps=many"], "invalid literal for int()"),
+        ([CONFIG, "--config.data.batch_size=0"], "batch_size must be at least 1, not 0"),
+        ([CONFIG, "--mode=fly"], "value should be one of <train|evaluate>"),
+        ([CONFIG, "extra"], "unexpected argument 'extra'"),
+        ([CONFIG + ":data=folder"], "config.data: path is empty"),
+        ([CONFIG + ":data=folder", "--config.data.path=/nowhere"], "no such directory: /nowhere"),
+        ([CONFIG, "--mode=evaluate"], "no checkpoint in"),
+    ],
+)
+def test_a_wrong_command_is_one_line(arguments, message, tmp_path):
+    command = [sys.executable, "train.py", f"--workdir={tmp_path / 'run'}", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
