@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
 
     if unexpected := argv[1:]:
         return _fail(f"unexpected argument {unexpected[0]!r}: settings look like --config.seed=1")
-    absl_logging.set_verbosity(absl_logging.WARNING)  # the libraries; ours from INFO
+    absl_logging.set_verbosity(absl_logging.ERROR)  # the libraries; ours from INFO
     logging.getLogger("cad_jax").setLevel(logging.INFO)
     try:
         if _DISTRIBUTED.value:

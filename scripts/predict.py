@@ -19,7 +19,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--checkpoint", type=pathlib.Path, required=True, help="a run's --workdir")
     args = parser.parse_args(argv)
 
+    from absl import logging
+
     from cad_jax.inference import Detector  # after the arguments: it takes seconds
+
+    logging.set_verbosity(logging.ERROR)
 
     try:
         detector = Detector.load(args.checkpoint)

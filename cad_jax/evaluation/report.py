@@ -178,7 +178,8 @@ def render(report: Report) -> str:
         f"label; threshold of p_fake {_number(report['threshold'])}",
         *(f"  not scored: {count} x {reason}" for reason, count in coverage["reasons"].items()),
     ]
-    rows = [["", "clips", "fakes", "AUC 95%", *_PRINTED.values()]]
+    auc, *others = _PRINTED.values()
+    rows = [["", "clips", "fakes", auc, "95 %", *others]]
     rows.append(["overall", *_cells(report["overall"])])
     for section, label in (
         ("heads", "head"),
@@ -197,8 +198,8 @@ def render(report: Report) -> str:
 def _cells(group: Report) -> list[str]:
     low, high = group["auc_interval"]
     interval = "-" if low is None else f"{low:.3f}-{high:.3f}"
-    numbers = [_number(group[name]) for name in _PRINTED]
-    return [str(group["clips"]), str(group["fakes"]), interval, *numbers]
+    auc, *others = (_number(group[name]) for name in _PRINTED)
+    return [str(group["clips"]), str(group["fakes"]), auc, interval, *others]
 
 
 def _number(value: float | None) -> str:

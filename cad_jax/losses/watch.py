@@ -13,6 +13,8 @@ from cad_jax.losses.masks import clip_masks, masked_sum
 from cad_jax.types import Batch, MaskedSum, Outputs
 
 SYNC_TOLERANCE = 1  # bins of 40 ms
+# All pairs of a large global batch would cost the memory that the ring form of InfoNCE saves.
+RETRIEVAL_CLIPS = 512
 
 
 def collapse_watch(outputs: Outputs, batch: Batch) -> dict[str, MaskedSum | Float[Array, ""]]:
@@ -20,7 +22,8 @@ def collapse_watch(outputs: Outputs, batch: Batch) -> dict[str, MaskedSum | Floa
 
     Returns:
         `std_*`: spread of unit embeddings, see `embedding_std`; a scalar of this batch.
-        `retrieval_accuracy`: share of genuine clips whose own sound is the nearest in the batch.
+        `retrieval_accuracy`: share of genuine clips whose own sound is the nearest, among the first
+            `RETRIEVAL_CLIPS` of the batch.
         `sync_accuracy`: share of audible clips in sync whose best offset is 0 to within one bin.
     """
     outputs = jax.lax.stop_gradient(outputs)

@@ -1,0 +1,128 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from cad_jax.models.config import ViTConfig
+from cad_jax.models.lora import Precision
+from cad_jax.models.vit import ViT, binomial_blur, patches, tower_input
+
+SMALL = {"image_size": 16, "patch_size": 8, "width": 16, "depth": 1, "heads": 2}
+
+
+def images(count=2, size=16):
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+def tower(**options):
+    return ViT(ViTConfig(**(SMALL | options)), precision=Precision(), rngs=nnx.Rngs(0))
+
+
+@pytest.mark.parametrize("stem", ["patch", "conv"])
+@pytest.mark.parametrize("pool", ["class", "mean_max"])
+@pytest.mark.parametrize("residual", [False, True])
+def test_shapes(stem, pool, residual):
+    tokens, pooled = tower(stem=stem, pool=pool, residual=residual)(jnp.asarray(images()))
+    assert tokens.shape == (2, 4 + (pool == "class"), 16)
+    assert pooled.shape == (2, 16)
+    assert pooled.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("patch_size", [4, 8, 16])
+def test_the_conv_stem_reaches_every_patch_grid(patch_size):
+    tokens, _ = tower(stem="conv", pool="mean_max", patch_size=patch_size)(jnp.asarray(images()))
+    assert tokens.shape[1] == (16 // patch_size) ** 2
+
+
+def test_normalisation_is_clips():
+    pixel = jnp.asarray([[[[0, 128, 255]]]], jnp.uint8)
+    expected = [-0.48145466 / 0.26862954, (128 / 255 - 0.4578275) / 0.26130258,
+                (1 - 0.40821073) / 0.27577711]  # fmt: skip
+    np.testing.assert_allclose(tower_input(pixel, False)[0, 0, 0], expected, atol=1e-6)
+
+
+def test_the_residual_is_zero_on_flat_images_and_the_kernel_on_a_point():
+    flat = tower_input(jnp.full((1, 9, 9, 3), 77, jnp.uint8), True)
+    assert flat.shape == (1, 9, 9, 9)
+    np.testing.assert_allclose(flat[..., 3:], 0.0, atol=1e-5)
+    point = np.zeros((1, 9, 9, 1), np.float32)
+    point[0, 4, 4] = 1.0
+    line = np.array([1, 4, 6, 4, 1]) / 16
+    blurred = binomial_blur(jnp.asarray(point))[0, 2:7, 2:7, 0]
+    np.testing.assert_allclose(blurred, np.outer(line, line), atol=1e-7)
+    both = tower_input(jnp.asarray(images()), True)
+    np.testing.assert_array_equal(both[..., 6:], jnp.abs(both[..., 3:6]))
+
+
+def test_patches_are_flattened_by_row_column_and_channel():
+    x = jnp.arange(4 * 4 * 2, dtype=jnp.float32).reshape(1, 4, 4, 2)
+    np.testing.assert_array_equal(patches(x, 2)[0, 1, 0], np.asarray(x)[0, 2:4, 0:2].ravel())
+
+
+def test_refuses_images_of_another_size():
+    with pytest.raises(ValueError, match=r"\(32, 32\) pixels; the tower takes 16"):
+        tower()(jnp.asarray(images(size=32)))
+
+
+def from_torch(state, config):
+    """The reference's weights under our names."""
+    take = {name.removeprefix("vision_model."): value.numpy() for name, value in state.items()}
+
+    def linear(name):
+        return {"kernel": take[f"{name}.weight"].T, "bias": take[f"{name}.bias"]}
+
+    def norm(name):
+        return {"scale": take[f"{name}.weight"], "bias": take[f"{name}.bias"]}
+
+    kernel = take["embeddings.patch_embedding.weight"].transpose(2, 3, 1, 0)
+    ours = {
+        "stem": {"embedding": {"kernel": kernel.reshape(-1, config.width)}},
+        "class_embedding": take["embeddings.class_embedding"],
+        "position_embedding": take["embeddings.position_embedding.weight"],
+        "ln_pre": norm("pre_layrnorm"),
+        "ln_post": norm("post_layernorm"),
+        "blocks": {},
+    }
+    for index in range(config.depth):
+        block = f"encoder.layers.{index}"
+        ours["blocks"][index] = {
+            "attention_norm": norm(f"{block}.layer_norm1"),
+            "mlp_norm": norm(f"{block}.layer_norm2"),
+            "attention": {
+                "query": linear(f"{block}.self_attn.q_proj"),
+                "key": linear(f"{block}.self_attn.k_proj"),
+                "value": linear(f"{block}.self_attn.v_proj"),
+                "out": linear(f"{block}.self_attn.out_proj"),
+            },
+            "mlp": {"up": linear(f"{block}.mlp.fc1"), "down": linear(f"{block}.mlp.fc2")},
+        }
+    return jax.tree.map(jnp.asarray, ours)
+
+
+def test_equals_clip():
+    torch = pytest.importorskip("torch", reason="parity: pip install cad-jax[parity]")
+    transformers = pytest.importorskip("transformers", reason="pip install cad-jax[parity]")
+    config = ViTConfig(image_size=32, patch_size=8, width=64, depth=3, heads=4)
+    torch.manual_seed(0)
+    reference = transformers.CLIPVisionModel(
+        transformers.CLIPVisionConfig(
+            image_size=32, patch_size=8, hidden_size=64, num_hidden_layers=3,
+            num_attention_heads=4, intermediate_size=256, hidden_act="quick_gelu",
+        )
+    ).eval()  # fmt: skip
+    with torch.no_grad():
+        for parameter in reference.parameters():  # the initial ones hide mistakes: zeros and ones
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    ours = ViT(config, precision=Precision(), rngs=nnx.Rngs(0))
+    weights = from_torch(reference.state_dict(), config)
+    graphdef, state = nnx.split(ours)
+    nnx.replace_by_pure_dict(state, weights)
+    ours = nnx.merge(graphdef, state)
+    pixels = images(3, 32)
+    normalised = np.asarray(tower_input(jnp.asarray(pixels), False)).transpose(0, 3, 1, 2)
+    with torch.no_grad():
+        theirs = reference(torch.from_numpy(normalised.copy()))
+    tokens, pooled = ours(jnp.asarray(pixels))
+    np.testing.assert_allclose(tokens, theirs.last_hidden_state.numpy(), atol=1e-4)
+    np.testing.assert_allclose(pooled, theirs.pooler_output.numpy(), atol=1e-4)
