@@ -44,10 +44,9 @@ def _run(workdir: pathlib.Path) -> int:
     from cad_jax.inference import Detector
     from cad_jax.training.loop import train
 
-    config = ExperimentConfig.from_mapping(_CONFIG.value.to_dict())
+    config = build_data(ExperimentConfig.from_mapping(_CONFIG.value.to_dict()))
     if _MODE.value == "train":
         workdir.mkdir(parents=True, exist_ok=True)
-        build_data(config.data)
         if not train(config, workdir):
             return _fail("stopped before the end; the same command goes on from there", code=143)
     evaluate(Detector.load(workdir), config, workdir)

@@ -2,28 +2,46 @@
 
 import dataclasses
 import logging
+import os
 import pathlib
 import shutil
 
 import numpy as np
 
-from cad_jax.experiment import DataConfig
+from cad_jax.experiment import DataConfig, ExperimentConfig
 from cad_jax.losses.total import LossConfig
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.clip import FAKE, UNKNOWN
 from data_pipelines.records.metadata import INFO_FILE
+from data_pipelines.synthetic.build import build_dataset, default_directory
 from data_pipelines.synthetic.drawn import write_drawn_set
+from data_pipelines.synthetic.presets import find_preset
 
 log = logging.getLogger(__name__)
 
 PREPARATION_FILE = "preparation.json"
 
 
-def build_data(config: DataConfig) -> None:
-    """Makes the set at `config.path` if it has a builder and is not there yet."""
-    if config.builder == "drawn" and not (pathlib.Path(config.path) / INFO_FILE).exists():
-        log.info("drawing the cartoon set into %s", config.path)
-        write_drawn_set(config.path, count=96, seconds=3.0)
+def build_data(config: ExperimentConfig) -> ExperimentConfig:
+    """Makes the configured set if it has a builder and is not there yet; fills in its path.
+
+    Raises:
+        UserError: no such builder; the folder holds something else.
+    """
+    data = config.data
+    if not data.builder:
+        return config
+    if data.builder == "drawn":
+        path = pathlib.Path(data.path or "runs/drawn-set")
+        if not (path / INFO_FILE).exists():
+            write_drawn_set(path, count=96, seconds=3.0)
+    else:
+        preset = find_preset(data.builder)
+        path = pathlib.Path(data.path or default_directory(preset, seed=0))
+        build_dataset(path, preset, workers=os.cpu_count() or 1, progress=True)
+    size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
+    log.info("%s: %.0f MB in %s", data.builder, size, path)
+    return dataclasses.replace(config, data=dataclasses.replace(data, path=str(path)))
 
 
 def open_split(config: DataConfig, split: str) -> TFRecordSource:

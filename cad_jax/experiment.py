@@ -21,9 +21,11 @@ class DataConfig:
     """What is trained and evaluated on.
 
     Attributes:
-        path: a prepared set: shards, `dataset_info.json`, `features.json`.
+        path: a prepared set: shards, `dataset_info.json`, `features.json`. Empty: where the
+            builder keeps its sets.
         clip: what is cut out of a record.
-        builder: `drawn` makes the set at `path` where it is not there; `` takes what is there.
+        builder: makes the set where it is not there: `drawn`, or a preset of
+            `data_pipelines.synthetic.presets`. Empty: takes what is there.
         train_split, validation_split: names of splits.
         test_splits: evaluated at the end, never used to choose anything.
         batch_size: clips a step, over all devices of all hosts.
@@ -35,7 +37,7 @@ class DataConfig:
 
     path: str
     clip: ClipSpec
-    builder: Literal["", "drawn"] = ""
+    builder: str = ""
     train_split: str = "train"
     validation_split: str = "val"
     test_splits: tuple[str, ...] = ("test",)
@@ -46,7 +48,7 @@ class DataConfig:
     augment: AugmentConfig = AugmentConfig()
 
     def __post_init__(self) -> None:
-        if not self.path:
+        if not self.path and not self.builder:
             raise ValueError("path is empty: name a prepared set with --config.data.path=DIR")
         for name, least in (("batch_size", 1), ("limit", 0), ("workers", 0)):
             if getattr(self, name) < least:

@@ -22,7 +22,8 @@ def main() -> None:
     parser.add_argument("wheel", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
     arguments = parser.parse_args()
-    np.savez_compressed(arguments.output, **build_asset(arguments.wheel))
+    asset = build_asset(arguments.wheel)
+    np.savez_compressed(arguments.output, allow_pickle=False, **asset)
     print(f"{arguments.output}: {arguments.output.stat().st_size} bytes")
 
 

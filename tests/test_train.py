@@ -1,4 +1,4 @@
-"""The command line: what is wrong with it is one line on standard error and a code that is not 0."""
+"""The command line: what is wrong is one line on standard error, and a code that is not 0."""
 
 import os
 import pathlib
@@ -19,12 +19,13 @@ CONFIG = "--config=configs/cad.py"
         ([CONFIG + ":size=tny"], "config option 'size=tny': did you mean 'tiny'?"),
         ([CONFIG, "--config.modle.width=3"], 'Did you mean "model" instead of "modle"?'),
         ([CONFIG, "--config.train.steps=many"], "invalid literal for int()"),
+        ([CONFIG, "--config.data.builder=sythetic_tiny"], "did you mean 'synthetic_tiny'?"),
         ([CONFIG, "--config.data.batch_size=0"], "batch_size must be at least 1, not 0"),
         ([CONFIG, "--mode=fly"], "value should be one of <train|evaluate>"),
         ([CONFIG, "extra"], "unexpected argument 'extra'"),
         ([CONFIG + ":data=folder"], "config.data: path is empty"),
         ([CONFIG + ":data=folder", "--config.data.path=/nowhere"], "no such directory: /nowhere"),
-        ([CONFIG, "--mode=evaluate"], "no checkpoint in"),
+        ([CONFIG + ":data=folder", "--config.data.path=.", "--mode=evaluate"], "no checkpoint in"),
     ],
 )
 def test_a_wrong_command_is_one_line(arguments, message, tmp_path):

@@ -16,7 +16,7 @@ from data_pipelines.records.clip import FRAME_RATE, UNKNOWN, ClipRecord, any_fak
 
 ClipRow = dict[str, np.ndarray]
 
-MOUTH_MARGIN = 1.6  # side of the mouth crop over the larger side of the mouth's box
+MOUTH_MARGIN = 1.2  # side of the mouth crop over the larger side of the mouth's box
 _SMOOTHING = 5  # frames the mouth's centre is averaged over
 _MAX_SIDE = 4096  # pixels; a larger JPEG is not a face crop
 

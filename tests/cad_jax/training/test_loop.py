@@ -14,6 +14,7 @@ import pytest
 
 from cad_jax.checkpoint import Checkpoints
 from cad_jax.config import ConfigError
+from cad_jax.parallel.mesh import make_mesh
 from cad_jax.training.learner import Learner, make_model
 from cad_jax.training.loop import TrainingError, train
 
@@ -29,9 +30,8 @@ def deterministic(row):
 
 def final_params(workdir, config):
     checkpoints = Checkpoints(workdir, read_only=True)
-    learner = Learner(config, None, make_model(config))
-    shapes = {n: learner.model.shapes[n] for n in learner.names[0]}
-    return checkpoints.restore_params(config.train.steps, shapes)
+    learner = Learner(config, make_mesh(1, -1), make_model(config))
+    return checkpoints.restore_params(config.train.steps, learner.target.params)
 
 
 def same_run(first, second, config):
@@ -73,8 +73,10 @@ def run_process(tmp_path_factory):
     )
 
     def start(config, workdir):
+        workdir.mkdir(exist_ok=True)
         command = [sys.executable, str(script), json.dumps(config.to_mapping()), str(workdir)]
-        return subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL)
+        environment = os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # 1 device
+        return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 
     return start
 
@@ -115,17 +117,17 @@ def test_trains_logs_and_saves(finished):
 def test_resumes_bit_for_bit_after_kill_with_other_workers(
     small_experiment, workdir, tmp_path, run_process
 ):
-    config = small_experiment(train={"steps": 40})
-    (tmp_path / "whole").mkdir()
-    assert train(config, tmp_path / "whole")
+    rhythm = {"steps": 16, "evaluate_every": 8, "checkpoint_every": 4}
+    config = small_experiment(train=rhythm)
+    assert run_process(config, tmp_path / "whole").wait(timeout=300) == 0
 
     process = run_process(config, workdir)
     wait_for_step(workdir, 4, process)
     process.kill()
     process.wait()
-    assert Checkpoints(workdir, read_only=True).latest_step() < 40
+    assert Checkpoints(workdir, read_only=True).latest_step() < 16
 
-    resumed = small_experiment(train={"steps": 40}, data={"workers": 2})
+    resumed = small_experiment(train=rhythm, data={"workers": 2})
     process = run_process(resumed, workdir)
     assert process.wait(timeout=300) == 0
     same_run(tmp_path / "whole", workdir, config)

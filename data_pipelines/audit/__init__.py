@@ -1,0 +1,1 @@
+"""Finds shortcuts in a data set before a detector does."""
