@@ -110,15 +110,15 @@ class _Run:
                 if last or step % config.log_every == 0:
                     bar.set_postfix_str(self._log(step, metrics, clock))
                 evaluates = step == config.steps or step % config.evaluate_every == 0
-                if evaluates and not stopping:
+                if evaluates:
                     auc = scorer.auc({**self.frozen, **state.params}, self.validation)
                     self.writer.write_scalars(step, {"validation/auc": auc})
                     self._save(state, auc)
+                    clock.restart()  # the time it took is no step's
                 elif last or step % config.checkpoint_every == 0:
                     self._save(state, None)
                 if stopping or _is_stale(self.learner.config, self.progress):
                     break
-                clock.restart() if evaluates else None
         if stop:
             log.warning("%s: saved at step %d", stop.signal_name, int(state.step))
         return not stopping

@@ -91,17 +91,8 @@ def wait_for_step(workdir, step, process):
     raise AssertionError(f"no checkpoint of step {step}; exit code {process.poll()}")
 
 
-@pytest.fixture(scope="module")
-def finished(small_experiment, tmp_path_factory):
-    """A finished run and its experiment."""
-    workdir = tmp_path_factory.mktemp("finished")
-    config = small_experiment()
-    assert train(config, workdir)
-    return config, workdir
-
-
-def test_trains_logs_and_saves(finished):
-    _, workdir = finished
+def test_trains_logs_and_saves(finished_run):
+    _, workdir = finished_run
     rows = losses(workdir)
     assert set(rows) == set(range(1, 7))
     terms = {name for name in rows[1] if name.startswith("loss/")}
@@ -143,13 +134,13 @@ def test_sigterm_saves_and_the_same_call_goes_on(small_experiment, workdir, run_
     assert max(losses(workdir)) == saved
 
 
-def test_another_experiment_in_the_same_folder_is_refused(small_experiment, finished):
+def test_another_experiment_in_the_same_folder_is_refused(small_experiment, finished_run):
     with pytest.raises(ConfigError, match=r"config\.optimizer\.learning_rate was 0\.003, now 0\.1"):
-        train(small_experiment(optimizer={"learning_rate": 0.1}), finished[1])
+        train(small_experiment(optimizer={"learning_rate": 0.1}), finished_run[1])
 
 
-def test_a_finished_run_is_left_alone(finished):
-    config, workdir = finished
+def test_a_finished_run_is_left_alone(finished_run):
+    config, workdir = finished_run
     before = (workdir / "metrics.jsonl").read_text()
     assert train(config, workdir)
     assert (workdir / "metrics.jsonl").read_text() == before

@@ -1,8 +1,9 @@
-"""A very small experiment on the drawn set."""
+"""A very small experiment on the drawn set, and one finished run of it."""
 
 import pytest
 
 from cad_jax.experiment import ExperimentConfig
+from cad_jax.training.loop import train
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +39,12 @@ def small_experiment(drawn_set):
         return ExperimentConfig.from_mapping(values)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished_run(small_experiment, tmp_path_factory):
+    """A finished run: its experiment and its folder."""
+    workdir = tmp_path_factory.mktemp("finished")
+    config = small_experiment()
+    assert train(config, workdir)
+    return config, workdir
