@@ -47,8 +47,8 @@ DATA = {
 def tiny() -> dict[str, Any]:
     """From scratch: mouth crops for alignment, whole faces for the specific path."""
     data = {
-        "clip": {"seconds": 1.6, "frames": 8, "image_size": 64, "mouth_size": 32},
-        "batch_size": 16,
+        "clip": {"seconds": 1.6, "frames": 8, "image_size": 96, "mouth_size": 32},
+        "batch_size": 24,
         "workers": 0,
         "limit": 0,
         "train_split": "train",
@@ -67,7 +67,7 @@ def tiny() -> dict[str, Any]:
     model = {
         "video": vit(image_size=32, patch_size=16, residual=False),
         "audio": whisper(),
-        "specific_video": vit(image_size=64, patch_size=16, residual=True),
+        "specific_video": vit(image_size=96, patch_size=16, depth=0, residual=True),
         "specific_audio": whisper(),
         "lora": {"rank": 0},
         "width": 128,
@@ -80,23 +80,23 @@ def tiny() -> dict[str, Any]:
     }
     loss = {
         "cls": 1.0,
-        "uni": 0.5,
+        "uni": 1.0,
         "align_clip": 0.3,
         "align_frame": 0.5,
-        "kl": 0.05,
+        "kl": 0.01,
         "distill_feature": 0.1,
         "distill_response": 0.1,
         "mismatch": 0.3,
     }
     optimizer = {
-        "learning_rate": 1e-3,
+        "learning_rate": 2e-3,
         "warmup_steps": 50,
         "weight_decay": 0.05,
         "decay_scale": (("(kernel|embedding)$", 1.0), (".*", 0.0)),
     }
     mesh = {"data": -1, "fsdp": 1}
     train = {
-        "steps": 600,
+        "steps": 500,
         "log_every": 10,
         "evaluate_every": 100,
         "checkpoint_every": 100,

@@ -8,6 +8,7 @@ import dataclasses
 from typing import Any
 
 import flax.struct
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -118,9 +119,13 @@ class CAD(nnx.Module):
         heard = self.specific_audio(self._specific_sound(clip))
 
         has_sync = jnp.any(video.mask, axis=1) & jnp.any(speech, axis=1)
-        fused = self.fusion([shared_video, shared_audio, seen.track, heard.track], curve, has_sync)
-        predicted_video, student_logit_video = self.student_video(fused)
-        predicted_audio, student_logit_audio = self.student_audio(fused)
+        tracks = [shared_video, shared_audio, seen.track, heard.track]
+        fused = self.fusion(tracks, curve, has_sync)
+        # Equal in value (the compiler merges the two), but distillation ends here: it shall teach
+        # the fusion what the specific paths know, not make them constant and so easy to predict.
+        student = self.fusion(*jax.lax.stop_gradient((tracks, curve, has_sync)))
+        predicted_video, student_logit_video = self.student_video(student)
+        predicted_audio, student_logit_audio = self.student_audio(student)
         return Outputs(
             logit=self.logit(fused)[:, 0].astype(jnp.float32),
             logit_video=seen.logit,

@@ -70,6 +70,13 @@ class PatchStem(nnx.Module):
         return x.reshape(x.shape[0], -1, x.shape[-1])
 
 
+def _image_norm(channels: int, rngs: nnx.Rngs) -> nnx.GroupNorm:
+    """Over height, width and channels of one image, in float32."""
+    return nnx.GroupNorm(
+        channels, num_groups=1, dtype=jnp.float32, use_fast_variance=False, rngs=rngs
+    )
+
+
 class ConvStem(nnx.Module):
     """A linear map of 4x4 pixels, then 3x3 convolutions of stride 2 down to the patch grid.
 
@@ -95,7 +102,9 @@ class ConvStem(nnx.Module):
             )
             for inputs, outputs in itertools.pairwise(sizes)
         )
-        self.norms = nnx.List(layer_norm(size, rngs) for size in sizes)
+        # Over the whole image: normalised pixel by pixel, a region that was smoothed would look
+        # like any other, and smoothness is what blending and upscaling leave behind.
+        self.norms = nnx.List(_image_norm(size, rngs) for size in sizes)
         self.embedding = Linear(sizes[-1], config.width, precision=precision, rngs=rngs)
 
     def __call__(self, x: Float[Array, "f h w c"]) -> Float[Array, "f n d"]:

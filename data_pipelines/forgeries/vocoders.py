@@ -4,19 +4,16 @@ Each takes 16 kHz samples and returns as many, in time with the original to with
 milliseconds. Random choices come from `rng`, strength from `traces`.
 """
 
-# pyworld is a compiled module without stubs.
-# pyright: reportAttributeAccessIssue=false
-
 import functools
 
 import librosa
 import numpy as np
-import pyworld
 import scipy.linalg
 import scipy.signal
 from jaxtyping import Float, Float32
 
 from data_pipelines.forgeries.traces import Traces
+from data_pipelines.forgeries.world import pyworld
 from data_pipelines.records.clip import SAMPLE_RATE
 
 Sound = Float32[np.ndarray, " s"]

@@ -99,6 +99,19 @@ def test_the_alignment_path_ignores_the_adapters(shared_config, make_batch, appl
         assert jnp.max(jnp.abs(before[name] - after[name])) > 1e-3, name
 
 
+def test_the_students_teach_the_fusion_and_nothing_before_it(shared_config, make_batch, apply):
+    state, run = apply(shared_config)
+    batch = make_batch(False)
+
+    def students(state):
+        outputs = run(state, batch)
+        return outputs["predicted_video"].sum() + outputs["student_logit_audio"].sum()
+
+    grads = nnx.to_flat_state(jax.grad(students)(state))
+    moved = {path[0] for path, leaf in grads if jnp.any(leaf.get_value() != 0)}
+    assert moved == {"fusion", "student_video", "student_audio"}
+
+
 def test_a_video_only_clip_does_not_depend_on_the_waveform(kind, make_batch, apply):
     config, dense = kind
     state, run = apply(config)

@@ -126,3 +126,14 @@ def test_equals_clip():
     tokens, pooled = ours(jnp.asarray(pixels))
     np.testing.assert_allclose(tokens, theirs.last_hidden_state.numpy(), atol=1e-4)
     np.testing.assert_allclose(pooled, theirs.pooler_output.numpy(), atol=1e-4)
+
+
+def test_the_conv_stem_keeps_which_part_of_the_image_is_smooth():
+    """A norm of each pixel by itself would make a weak texture look like a strong one."""
+    stem = tower(image_size=32, width=32, depth=0, stem="conv", residual=True).stem
+    texture = np.random.default_rng(0).integers(-60, 60, (1, 32, 32, 3))
+    strength = np.where(np.arange(32) < 16, 0.1, 1.0)[:, None]
+    image = (128 + texture * strength).astype(np.uint8)
+    first = stem.norms[0](stem.first(patches(tower_input(jnp.asarray(image), True), 4)))
+    weak, strong = (half.std(axis=(0, 1, 2)).mean() for half in (first[:, :4], first[:, 4:]))
+    assert strong > 3 * weak

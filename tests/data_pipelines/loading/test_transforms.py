@@ -9,6 +9,7 @@ import simplejpeg
 from data_pipelines.errors import UserError
 from data_pipelines.loading.source import Sample
 from data_pipelines.loading.transforms import (
+    MOUTH_MARGIN,
     blank_row,
     clip_row,
     crop_square,
@@ -155,7 +156,7 @@ def test_mouths_are_smoothed_in_place_and_fixed_in_size():
     centres, side = smooth_mouths(boxes)
     np.testing.assert_allclose(centres[:, 0], [15, 15, 16, 16, 16, 16, 16, 15, 15])
     np.testing.assert_allclose(centres[:4, 1], 23)
-    assert side == pytest.approx(1.6 * 10)
+    assert side == pytest.approx(MOUTH_MARGIN * 10)
     assert smooth_mouths(np.zeros((0, 4), np.float32))[0].shape == (0, 2)
 
 
