@@ -135,5 +135,5 @@ def test_the_conv_stem_keeps_which_part_of_the_image_is_smooth():
     strength = np.where(np.arange(32) < 16, 0.1, 1.0)[:, None]
     image = (128 + texture * strength).astype(np.uint8)
     first = stem.norms[0](stem.first(patches(tower_input(jnp.asarray(image), True), 4)))
-    weak, strong = (half.std(axis=(0, 1, 2)).mean() for half in (first[:, :4], first[:, 4:]))
+    weak, strong = (half.std(axis=(0, 1, 2)).mean() for half in (first[:, :, :4], first[:, :, 4:]))
     assert strong > 3 * weak
