@@ -131,7 +131,8 @@ def _settings(workdir: pathlib.Path) -> PrepareSettings:
 
 
 def _window(scores: Scores, index: int, clip: ClipRecord, times: np.ndarray) -> Verdict:
-    start = float(clip.frame_times_ms[0]) / 1000 if clip.has_video else 0.0
+    first_ms = clip.frame_times_ms[0] if clip.has_video else clip.clip_id.rsplit("#", 1)[1]
+    start = float(first_ms) / 1000
     timeline = zip(
         times.tolist(),
         scores["timeline_video"][index],

@@ -5,6 +5,7 @@ milliseconds. Random choices come from `rng`, strength from `traces`.
 """
 
 import functools
+import inspect
 
 import librosa
 import numpy as np
@@ -20,6 +21,10 @@ Sound = Float32[np.ndarray, " s"]
 
 _WORLD_PERIOD, _WORLD_FFT = 8.0, 1024  # milliseconds, samples
 _MEL_FFT, _MEL_TOP = 1024, 7600  # samples, Hz
+# librosa 1.0 renamed it.
+_GRIFFIN_LIM_SEED = (
+    "rng" if "rng" in inspect.signature(librosa.griffinlim).parameters else "random_state"
+)
 _LPC_HOP, _LPC_WINDOW = 160, 480  # samples
 
 
@@ -61,7 +66,7 @@ def resynthesise_mel(sound: Sound, rng: np.random.Generator, traces: Traces) -> 
     magnitude = np.maximum(np.einsum("fm,mt->ft", inverse, mel), 0).astype(np.float32)
     rebuilt = librosa.griffinlim(
         magnitude, n_iter=iterations, hop_length=hop, n_fft=_MEL_FFT, length=len(sound),
-        random_state=int(rng.integers(1 << 30)),
+        **{_GRIFFIN_LIM_SEED: rng},  # type: ignore[arg-type]
     )  # fmt: skip
     return _as_long_as(sound, rebuilt)
 
