@@ -90,7 +90,7 @@ def resynthesise_lpc(sound: Sound, rng: np.random.Generator) -> Sound:
 def shift_pitch(sound: Sound, rng: np.random.Generator) -> Sound:
     """1.5 to 4 semitones up or down by a phase vocoder; the formants move along."""
     steps = float(rng.choice([-1, 1]) * rng.uniform(1.5, 4))
-    # librosa 1.0's compiled phasor raises the invalid flag on finite input.
+    # librosa 1.0's compiled phasor raises the invalid flag here; the cause is not known yet.
     with np.errstate(invalid="ignore"):
         shifted = librosa.effects.pitch_shift(sound, sr=SAMPLE_RATE, n_steps=steps, n_fft=512)
     return _as_long_as(sound, shifted)
