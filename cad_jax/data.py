@@ -11,6 +11,7 @@ import numpy as np
 from cad_jax.experiment import DataConfig, ExperimentConfig
 from cad_jax.losses.total import LossConfig
 from data_pipelines.loading.source import TFRecordSource
+from data_pipelines.preparation.spool import FINGERPRINT_FILE
 from data_pipelines.records.clip import FAKE, UNKNOWN
 from data_pipelines.records.metadata import INFO_FILE
 from data_pipelines.synthetic.build import build_dataset, default_directory
@@ -18,8 +19,6 @@ from data_pipelines.synthetic.drawn import write_drawn_set
 from data_pipelines.synthetic.presets import find_preset
 
 log = logging.getLogger(__name__)
-
-PREPARATION_FILE = "preparation.json"
 
 
 def build_data(config: ExperimentConfig) -> ExperimentConfig:
@@ -58,9 +57,9 @@ def open_split(config: DataConfig, split: str) -> TFRecordSource:
 
 def copy_preparation(config: DataConfig, workdir: pathlib.Path) -> None:
     """Keeps with the run how its clips were prepared, so that a new file is prepared alike."""
-    path = pathlib.Path(config.path) / PREPARATION_FILE
+    path = pathlib.Path(config.path) / FINGERPRINT_FILE
     if path.exists():
-        shutil.copyfile(path, workdir / PREPARATION_FILE)
+        shutil.copyfile(path, workdir / FINGERPRINT_FILE)
 
 
 def measure_priors(loss: LossConfig, source: TFRecordSource) -> LossConfig:

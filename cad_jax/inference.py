@@ -16,7 +16,6 @@ from jax.sharding import Mesh
 
 from cad_jax.checkpoint import CheckpointError, Checkpoints
 from cad_jax.config import structure
-from cad_jax.data import PREPARATION_FILE
 from cad_jax.evaluation.scoring import Scorer, Scores
 from cad_jax.experiment import ExperimentConfig
 from cad_jax.models.functional import Params
@@ -29,6 +28,7 @@ from data_pipelines.loading.transforms import ClipRow, blank_row, clip_row
 from data_pipelines.loading.window import centre_window
 from data_pipelines.media.clips import PrepareSettings, iterate_clips
 from data_pipelines.media.errors import MediaError
+from data_pipelines.preparation.spool import FINGERPRINT_FILE
 from data_pipelines.records.clip import ClipRecord
 
 Verdict = dict[str, Any]
@@ -124,7 +124,7 @@ class Detector:
 
 
 def _settings(workdir: pathlib.Path) -> PrepareSettings:
-    path = workdir / PREPARATION_FILE
+    path = workdir / FINGERPRINT_FILE
     if not path.exists():  # a set that was made, not prepared from files
         return PrepareSettings()
     return structure(PrepareSettings, json.loads(path.read_text())["settings"], str(path))

@@ -92,6 +92,8 @@ class Learner:
     def init_frozen(self) -> Params:
         """The frozen parameters, made in place on their devices."""
         names = self.names[1]
+        if not names:
+            return {}  # nothing to make: do not trace the whole initialisation for it
         shardings = {name: self.shardings[name] for name in names}
         return jax.jit(lambda: self._init_params(names), out_shardings=shardings)()
 
