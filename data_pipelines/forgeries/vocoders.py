@@ -90,9 +90,10 @@ def resynthesise_lpc(sound: Sound, rng: np.random.Generator) -> Sound:
 def shift_pitch(sound: Sound, rng: np.random.Generator) -> Sound:
     """1.5 to 4 semitones up or down by a phase vocoder; the formants move along."""
     steps = float(rng.choice([-1, 1]) * rng.uniform(1.5, 4))
-    # librosa 1.0's compiled phasor raises the invalid flag here; the cause is not known yet.
-    with np.errstate(invalid="ignore"):
-        shifted = librosa.effects.pitch_shift(sound, sr=SAMPLE_RATE, n_steps=steps, n_fft=512)
+    # In float64, as Griffin-Lim's phases are: librosa 1.0 compiles its phasor for the first type it
+    # meets, and rounds float32 otherwise where a float64 call came before in the same process.
+    samples = sound.astype(np.float64)
+    shifted = librosa.effects.pitch_shift(samples, sr=SAMPLE_RATE, n_steps=steps, n_fft=512)
     return _as_long_as(sound, shifted)
 
 
