@@ -68,7 +68,7 @@ def tiny() -> dict[str, Any]:
         "video": vit(image_size=32, patch_size=16, residual=False),
         "audio": whisper(),
         "specific_video": vit(image_size=96, patch_size=16, depth=0, residual=True),
-        "specific_audio": whisper(),
+        "specific_audio": whisper(depth=0, stem="spectrogram"),
         "lora": {"rank": 0},
         "width": 128,
         "heads": 4,
@@ -122,6 +122,6 @@ def vit(**values: object) -> dict[str, object]:
     return defaults | values
 
 
-def whisper() -> dict[str, object]:
+def whisper(**values: object) -> dict[str, object]:
     """A small sound tower."""
-    return {"mels": 80, "width": 128, "depth": 2, "heads": 4}
+    return {"mels": 80, "width": 128, "depth": 2, "heads": 4} | values

@@ -61,11 +61,13 @@ class ViTConfig:
 
 @dataclasses.dataclass(frozen=True)
 class WhisperConfig:
-    """A Whisper encoder: log-mel in, 50 tokens a second out.
+    """A Whisper encoder, or a small one from scratch: log-mel in, 50 tokens a second out.
 
     Attributes:
         mels: mel bins of its input; 80, or 128 for large-v3.
         max_tokens: longest input, in tokens of 20 ms; 1500 are 30 s.
+        stem: `time`, Whisper's convolutions over time; `spectrogram`, convolutions over time and
+            frequency for small towers from scratch.
     """
 
     mels: int = 80
@@ -74,11 +76,15 @@ class WhisperConfig:
     heads: int = 12
     mlp_ratio: int = 4
     max_tokens: int = 1500
+    stem: Literal["time", "spectrogram"] = "time"
 
     def __post_init__(self) -> None:
         _require_sizes(self)
         _require(self.width % self.heads == 0, self, "width must be a multiple of heads")
         _require(self.width % 4 == 0, self, "width must be a multiple of 4")
+        if self.stem == "spectrogram":
+            _require(self.mels % 16 == 0, self, "spectrogram stem: mels must be a multiple of 16")
+            _require(self.width % 8 == 0, self, "spectrogram stem: width must be a multiple of 8")
 
 
 @dataclasses.dataclass(frozen=True)

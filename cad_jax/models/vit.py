@@ -4,16 +4,15 @@ Takes raw uint8 images and normalises them on the device. Knows nothing of clips
 image is on its own. Letters: f images, n tokens, d the tower's width.
 """
 
-import itertools
-
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
 from cad_jax.models.config import LoRAConfig, ViTConfig
-from cad_jax.models.layers import NO_LORA, Block, gelu, layer_norm, run_blocks
+from cad_jax.models.layers import NO_LORA, Block, layer_norm, run_blocks
 from cad_jax.models.lora import Linear, Precision
+from cad_jax.models.stems import ImageStem, patches
 
 CLIP_MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 CLIP_STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
@@ -45,14 +44,6 @@ def binomial_blur(images: Float[Array, "f h w c"]) -> Float[Array, "f h w c"]:
     return blurred
 
 
-def patches(x: Float[Array, "f h w c"], size: int) -> Float[Array, "f rows columns p"]:
-    """Cut into squares of `size` pixels, each flattened by row, column and channel."""
-    count, height, width, channels = x.shape
-    rows, columns = height // size, width // size
-    x = x.reshape(count, rows, size, columns, size, channels).swapaxes(2, 3)
-    return x.reshape(count, rows, columns, size * size * channels)
-
-
 class PatchStem(nnx.Module):
     """One linear map of each patch, without bias (CLIP)."""
 
@@ -66,52 +57,8 @@ class PatchStem(nnx.Module):
         )
 
     def __call__(self, x: Float[Array, "f h w c"]) -> Float[Array, "f n d"]:
-        x = self.embedding(patches(x, self.patch))
+        x = self.embedding(patches(x, self.patch, self.patch))
         return x.reshape(x.shape[0], -1, x.shape[-1])
-
-
-def _image_norm(channels: int, rngs: nnx.Rngs) -> nnx.GroupNorm:
-    """Over height, width and channels of one image, in float32."""
-    return nnx.GroupNorm(
-        channels, num_groups=1, dtype=jnp.float32, use_fast_variance=False, rngs=rngs
-    )
-
-
-class ConvStem(nnx.Module):
-    """A linear map of 4x4 pixels, then 3x3 convolutions of stride 2 down to the patch grid.
-
-    From width / 4 channels, doubling. At full resolution, overlapping convolutions would take most
-    of a small tower's time.
-    """
-
-    def __init__(
-        self, config: ViTConfig, channels: int, *, precision: Precision, rngs: nnx.Rngs
-    ) -> None:
-        levels = config.patch_size.bit_length() - 2
-        sizes = [config.width // 4 * 2**level for level in range(levels)]
-        self.first = Linear(4 * 4 * channels, sizes[0], precision=precision, rngs=rngs)
-        self.convs = nnx.List(
-            nnx.Conv(
-                inputs,
-                outputs,
-                kernel_size=(3, 3),
-                strides=2,
-                dtype=precision.compute,
-                param_dtype=precision.storage,
-                rngs=rngs,
-            )
-            for inputs, outputs in itertools.pairwise(sizes)
-        )
-        # Over the whole image: normalised pixel by pixel, a region that was smoothed would look
-        # like any other, and smoothness is what blending and upscaling leave behind.
-        self.norms = nnx.List(_image_norm(size, rngs) for size in sizes)
-        self.embedding = Linear(sizes[-1], config.width, precision=precision, rngs=rngs)
-
-    def __call__(self, x: Float[Array, "f h w c"]) -> Float[Array, "f n d"]:
-        x = gelu(self.norms[0](self.first(patches(x, 4))))
-        for conv, norm in zip(self.convs, self.norms[1:], strict=True):
-            x = gelu(norm(conv(x)))
-        return self.embedding(x.reshape(x.shape[0], -1, x.shape[-1]))
 
 
 class ViT(nnx.Module):
@@ -128,7 +75,7 @@ class ViT(nnx.Module):
     ) -> None:
         self.config, self.remat = config, remat
         width, storage = config.width, precision.storage
-        stem = PatchStem if config.stem == "patch" else ConvStem
+        stem = PatchStem if config.stem == "patch" else ImageStem
         self.stem = stem(config, 9 if config.residual else 3, precision=precision, rngs=rngs)
         init = nnx.initializers.normal(0.02)
         tokens = (config.image_size // config.patch_size) ** 2

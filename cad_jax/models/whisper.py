@@ -1,4 +1,4 @@
-"""The audio tower: Whisper's encoder.
+"""The audio tower: Whisper's encoder, or a small from-scratch one with a spectrogram stem.
 
 Takes log-mel spectrograms of any length up to its positions and returns 50 tokens a second. Knows
 nothing of clips, masks or the 25 Hz grid. Letters: m mel bins, r mel frames, n = r / 2 tokens.
@@ -11,12 +11,36 @@ from jaxtyping import Array, Float
 from cad_jax.models.config import LoRAConfig, WhisperConfig
 from cad_jax.models.layers import NO_LORA, Block, gelu, layer_norm, run_blocks
 from cad_jax.models.lora import Precision
+from cad_jax.models.stems import SpectrogramStem
 
 TOKEN_RATE = 50  # Hz
 
 
+class TimeStem(nnx.Module):
+    """Whisper's two convolutions over time; the second halves the rate."""
+
+    def __init__(self, config: WhisperConfig, *, precision: Precision, rngs: nnx.Rngs) -> None:
+        def conv(inputs: int, stride: int) -> nnx.Conv:
+            return nnx.Conv(
+                inputs,
+                config.width,
+                kernel_size=3,
+                strides=stride,
+                padding=1,
+                dtype=precision.compute,
+                param_dtype=precision.storage,
+                rngs=rngs,
+            )
+
+        self.conv1 = conv(config.mels, stride=1)
+        self.conv2 = conv(config.width, stride=2)
+
+    def __call__(self, mel: Float[Array, "b m r"]) -> Float[Array, "b n d"]:
+        return gelu(self.conv2(gelu(self.conv1(mel.swapaxes(1, 2)))))
+
+
 class WhisperEncoder(nnx.Module):
-    """Two convolutions, sinusoidal positions, pre-norm blocks whose keys have no bias.
+    """A stem, sinusoidal positions, pre-norm blocks whose keys have no bias.
 
     Radford et al. 2022, arXiv 2212.04356. The positions are cropped to the clip rather than the
     clip padded to 30 s, which would cost several times the compute and teach silence.
@@ -32,21 +56,8 @@ class WhisperEncoder(nnx.Module):
         rngs: nnx.Rngs,
     ) -> None:
         self.config, self.remat = config, remat
-
-        def conv(inputs: int, stride: int) -> nnx.Conv:
-            return nnx.Conv(
-                inputs,
-                config.width,
-                kernel_size=3,
-                strides=stride,
-                padding=1,
-                dtype=precision.compute,
-                param_dtype=precision.storage,
-                rngs=rngs,
-            )
-
-        self.conv1 = conv(config.mels, stride=1)
-        self.conv2 = conv(config.width, stride=2)
+        stem = TimeStem if config.stem == "time" else SpectrogramStem
+        self.stem = stem(config, precision=precision, rngs=rngs)
         self.blocks = nnx.List(
             Block(
                 config.width,
@@ -71,8 +82,7 @@ class WhisperEncoder(nnx.Module):
             raise ValueError(
                 f"WhisperEncoder: {mel.shape[2]} mel frames; at most {2 * self.config.max_tokens}"
             )
-        x = gelu(self.conv1(mel.swapaxes(1, 2)))
-        x = gelu(self.conv2(x))
+        x = self.stem(mel)
         x = x + sinusoids(x.shape[1], x.shape[2]).astype(x.dtype)
         x = run_blocks(self.blocks, x, adapted=adapted, remat=self.remat)
         return self.ln_post(x)

@@ -22,6 +22,7 @@ class Traces:
         checkerboard: relative amplitude of the upsampling pattern of a neural decoder.
         conversion_pitch, conversion_formants: deviation of the log factors of voice conversion.
         conversion_smoothing: WORLD frames (8 ms) over which it smooths spectra.
+        conversion_cepstrum: number of mel-cepstral coefficients it keeps.
         mel_error: deviation of a vocoder's log mel spectrum.
     """
 
@@ -36,6 +37,7 @@ class Traces:
     conversion_pitch: float = 0.18
     conversion_formants: float = 0.1
     conversion_smoothing: tuple[int, int] = (3, 6)
+    conversion_cepstrum: tuple[int, int] = (20, 30)
     mel_error: float = 0.05
 
 
@@ -52,5 +54,6 @@ SUBTLE = Traces(
     conversion_pitch=0.14,
     conversion_formants=0.07,
     conversion_smoothing=(1, 3),
+    conversion_cepstrum=(30, 45),
     mel_error=0.05,
 )

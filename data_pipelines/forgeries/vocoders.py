@@ -29,7 +29,10 @@ _LPC_HOP, _LPC_WINDOW = 160, 480  # samples
 
 
 def convert_voice(sound: Sound, rng: np.random.Generator, traces: Traces) -> Sound:
-    """Another pitch and other formants by WORLD, with over-smoothed spectra.
+    """Another pitch and other formants by WORLD, from few and over-smoothed coefficients.
+
+    Envelope and aperiodicity go through mel-cepstra and bands, which is what conversion models
+    predict.
 
     References:
         Morise et al., WORLD: a vocoder-based high-quality speech synthesis system, 2016.
@@ -43,14 +46,24 @@ def convert_voice(sound: Sound, rng: np.random.Generator, traces: Traces) -> Sou
     higher = np.exp(rng.normal(0, traces.conversion_pitch))
     wider = np.clip(np.exp(rng.normal(0, traces.conversion_formants)), 0.8, 1.25)
     frames = int(rng.integers(*traces.conversion_smoothing))
-    logarithm = scipy.signal.convolve(
-        np.pad(np.log(spectrum), ((frames // 2, (frames - 1) // 2), (0, 0)), "edge"),
+    cepstrum = pyworld.code_spectral_envelope(
+        spectrum, SAMPLE_RATE, int(rng.integers(*traces.conversion_cepstrum))
+    )
+    smoothed = scipy.signal.convolve(
+        np.pad(cepstrum, ((frames // 2, (frames - 1) // 2), (0, 0)), "edge"),
         np.ones((frames, 1)) / frames,
         "valid",
     )
-    spectrum = np.ascontiguousarray(np.exp(_stretch(logarithm, wider)))
+    spectrum = pyworld.decode_spectral_envelope(
+        np.ascontiguousarray(smoothed), SAMPLE_RATE, _WORLD_FFT
+    )
+    bands = pyworld.code_aperiodicity(aperiodicity, SAMPLE_RATE)
     converted = pyworld.synthesize(
-        pitch * higher, spectrum, aperiodicity, SAMPLE_RATE, _WORLD_PERIOD
+        pitch * higher,
+        np.ascontiguousarray(np.exp(_stretch(np.log(spectrum), wider))),
+        pyworld.decode_aperiodicity(bands, SAMPLE_RATE, _WORLD_FFT),
+        SAMPLE_RATE,
+        _WORLD_PERIOD,
     )
     return _as_long_as(sound, converted)
 

@@ -6,7 +6,7 @@ from flax import nnx
 
 from cad_jax.models.config import ViTConfig
 from cad_jax.models.lora import Precision
-from cad_jax.models.vit import ViT, binomial_blur, patches, tower_input
+from cad_jax.models.vit import ViT, binomial_blur, tower_input
 
 SMALL = {"image_size": 16, "patch_size": 8, "width": 16, "depth": 1, "heads": 2}
 
@@ -53,11 +53,6 @@ def test_the_residual_is_zero_on_flat_images_and_the_kernel_on_a_point():
     np.testing.assert_allclose(blurred, np.outer(line, line), atol=1e-7)
     both = tower_input(jnp.asarray(images()), True)
     np.testing.assert_array_equal(both[..., 6:], jnp.abs(both[..., 3:6]))
-
-
-def test_patches_are_flattened_by_row_column_and_channel():
-    x = jnp.arange(4 * 4 * 2, dtype=jnp.float32).reshape(1, 4, 4, 2)
-    np.testing.assert_array_equal(patches(x, 2)[0, 1, 0], np.asarray(x)[0, 2:4, 0:2].ravel())
 
 
 def test_refuses_images_of_another_size():
@@ -126,14 +121,3 @@ def test_equals_clip():
     tokens, pooled = ours(jnp.asarray(pixels))
     np.testing.assert_allclose(tokens, theirs.last_hidden_state.numpy(), atol=1e-4)
     np.testing.assert_allclose(pooled, theirs.pooler_output.numpy(), atol=1e-4)
-
-
-def test_the_conv_stem_keeps_which_part_of_the_image_is_smooth():
-    """A norm of each pixel by itself would make a weak texture look like a strong one."""
-    stem = tower(image_size=32, width=32, depth=0, stem="conv", residual=True).stem
-    texture = np.random.default_rng(0).integers(-60, 60, (1, 32, 32, 3))
-    strength = np.where(np.arange(32) < 16, 0.1, 1.0)[:, None]
-    image = (128 + texture * strength).astype(np.uint8)
-    first = stem.norms[0](stem.first(patches(tower_input(jnp.asarray(image), True), 4)))
-    weak, strong = (half.std(axis=(0, 1, 2)).mean() for half in (first[:, :, :4], first[:, :, 4:]))
-    assert strong > 3 * weak

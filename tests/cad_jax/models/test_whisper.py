@@ -59,8 +59,7 @@ def from_torch(state, config):
         return {"scale": take[f"{name}.weight"], "bias": take[f"{name}.bias"]}
 
     ours = {
-        "conv1": conv("conv1"),
-        "conv2": conv("conv2"),
+        "stem": {"conv1": conv("conv1"), "conv2": conv("conv2")},
         "ln_post": norm("layer_norm"),
         "blocks": {},
     }
