@@ -7,7 +7,17 @@ e.g. `--config.optimizer.learning_rate=3e-4`. Loss weights, LoRA rank and optimi
     data=synthetic   the embedded synthetic talking faces, made once into the user's cache (default)
     data=folder      a prepared set, named by --config.data.path
     data=drawn       a cartoon set of seconds, which only shows that everything works
+
     size=tiny        minutes on 2 CPU cores (default)
+    size=micro       tiny on a fifth of the clips: an end-to-end check, no result
+    size=small       one GPU and about an hour; not measured yet, no GPU was at hand
+
+    without=nothing       the whole model (default)
+    without=alignment     no InfoNCE, KL or mismatch loss: nothing teaches lips against speech
+    without=distillation  no teacher for what fusion may forget
+    without=fusion        naive fusion: means of the streams, joined
+    without=audio         the picture alone
+    without=video         the sound alone
 """
 
 from typing import Any
@@ -16,7 +26,11 @@ from ml_collections import ConfigDict
 
 from configs.common import parse_argument
 
-CHOICES = {"data": ("synthetic", "folder", "drawn"), "size": ("tiny",)}
+CHOICES = {
+    "data": ("synthetic", "folder", "drawn"),
+    "size": ("tiny", "micro", "small"),
+    "without": ("nothing", "alignment", "distillation", "fusion", "audio", "video"),
+}
 
 
 def get_config(arg: str = "") -> ConfigDict:
@@ -26,22 +40,34 @@ def get_config(arg: str = "") -> ConfigDict:
         ValueError: an unknown option or choice; names the nearest right one.
     """
     options = parse_argument(arg, CHOICES)
-    experiment = {"tiny": tiny}[options["size"]]()
+    experiment = {"tiny": tiny, "micro": micro, "small": small}[options["size"]]()
     experiment["seed"] = 0
-    experiment["data"] |= DATA[options["data"]]
+    experiment["data"] |= where(options["data"], options["size"])
+    leave_out(experiment, options["without"])
     return ConfigDict(experiment).lock()
 
 
-# Where clips come from.
-DATA = {
-    "synthetic": {
-        "path": "",
-        "builder": "synthetic_tiny",
-        "test_splits": ("test", "test_unseen"),
-    },
-    "drawn": {"path": "runs/drawn-set", "builder": "drawn", "test_splits": ("test",)},
-    "folder": {"path": "", "builder": "", "test_splits": ("test",)},
-}
+def where(data: str, size: str) -> dict[str, Any]:
+    """Where the clips come from."""
+    if data == "synthetic":
+        splits = ("test", "test_unseen")
+        return {"path": "", "builder": f"synthetic_{size}", "test_splits": splits}
+    if data == "drawn":
+        return {"path": "runs/drawn-set", "builder": "drawn", "test_splits": ("test",)}
+    return {"path": "", "builder": "", "test_splits": ("test",)}
+
+
+def leave_out(experiment: dict[str, Any], what: str) -> None:
+    """Changes the experiment to one of the ablations."""
+    model, loss = experiment["model"], experiment["loss"]
+    if what == "alignment":
+        loss |= {"align_clip": 0.0, "align_frame": 0.0, "kl": 0.0, "mismatch": 0.0}
+    elif what == "distillation":
+        loss |= {"distill_feature": 0.0, "distill_response": 0.0}
+    elif what == "fusion":
+        model["fusion"] = "mean"
+    elif what in ("audio", "video"):
+        model["streams"] = "video" if what == "audio" else "audio"
 
 
 def tiny() -> dict[str, Any]:
@@ -114,6 +140,41 @@ def tiny() -> dict[str, Any]:
         "train": train,
         "evaluation": evaluation,
     }
+
+
+def micro() -> dict[str, Any]:
+    """`tiny`, shortened."""
+    experiment = tiny()
+    experiment["train"] |= {"steps": 150, "evaluate_every": 150, "checkpoint_every": 150}
+    experiment["evaluation"] |= {"bootstrap": 200}
+    return experiment
+
+
+def small() -> dict[str, Any]:
+    """`tiny`, wider, deeper and longer, on larger crops."""
+    experiment = tiny()
+    experiment["data"]["clip"] |= {"frames": 16, "image_size": 128, "mouth_size": 48}
+    experiment["data"] |= {"batch_size": 128, "workers": 8}
+    wide = {"width": 256, "heads": 8}
+    experiment["model"] |= {
+        "video": vit(image_size=48, patch_size=16, residual=False, **wide),
+        "audio": whisper(**wide | {"depth": 4}),
+        "specific_video": vit(image_size=128, patch_size=16, residual=True, **wide),
+        "specific_audio": whisper(stem="spectrogram", **wide),
+        "width": 256,
+        "heads": 8,
+        "embedding": 128,
+        "compute_dtype": "bfloat16",
+    }
+    experiment["optimizer"] |= {"learning_rate": 1e-3, "warmup_steps": 500}
+    experiment["train"] |= {
+        "steps": 10_000,
+        "log_every": 50,
+        "evaluate_every": 1000,
+        "checkpoint_every": 1000,
+    }
+    experiment["evaluation"] |= {"batch_size": 256}
+    return experiment
 
 
 def vit(**values: object) -> dict[str, object]:
