@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Integer
 
 from cad_jax.evaluation import metrics
 from cad_jax.evaluation.scores import ScoreTable
+from data_pipelines.metrics import auc
 from data_pipelines.records.atomic import atomic_writer
 
 Report = dict[str, Any]
@@ -131,11 +132,9 @@ def _figures(
     """The metrics of the labelled and scored among some rows."""
     usable = rows & (labels >= 0) & np.isfinite(scores)
     labels, scores, clusters = labels[usable], scores[usable], table.cluster[usable]
-    interval = metrics.bootstrap_interval(
-        metrics.auc, labels, scores, clusters, draws=draws, seed=seed
-    )
+    interval = metrics.bootstrap_interval(auc, labels, scores, clusters, draws=draws, seed=seed)
     figures = {
-        "auc": metrics.auc(labels, scores),
+        "auc": auc(labels, scores),
         "average_precision": metrics.average_precision(labels, scores),
         "equal_error_rate": metrics.equal_error_rate(labels, scores),
         "accuracy": metrics.accuracy(labels, scores, threshold),

@@ -11,7 +11,6 @@ import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from cad_jax.evaluation.metrics import auc
 from cad_jax.experiment import ExperimentConfig
 from cad_jax.models.functional import FunctionalModel, Params
 from cad_jax.parallel.mesh import put_batch, replicated
@@ -19,6 +18,7 @@ from cad_jax.types import Batch, Outputs
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.pipeline import evaluation_batches
 from data_pipelines.loading.source import TFRecordSource
+from data_pipelines.metrics import auc
 from data_pipelines.records.clip import FRAME_RATE
 
 Scores = dict[str, np.ndarray]
