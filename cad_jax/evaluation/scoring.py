@@ -31,17 +31,20 @@ class Scorer:
         model: the detector.
         config: gives the clip's cut and the batch size.
         mesh: the devices.
+
+    Attributes:
+        model, mesh: as given.
     """
 
     def __init__(self, model: FunctionalModel, config: ExperimentConfig, mesh: Mesh):
-        self._config, self.mesh = config, mesh
+        self._config, self.model, self.mesh = config, model, mesh
 
-        def step(params: Params, batch: Batch) -> dict[str, jax.Array]:
+        def score(params: Params, batch: Batch) -> dict[str, jax.Array]:
             scores = clip_scores(model.merge(params)(batch), batch)
             return scores | {"clip_index": batch["clip_index"], "valid": batch["valid"]}
 
         # Replicated, so that every host sees the scores of the whole global batch.
-        self._step = jax.jit(step, out_shardings=replicated(mesh))
+        self._step = jax.jit(score, out_shardings=replicated(mesh))
 
     def batch(self, params: Mapping[str, jax.Array], batch: ClipBatch) -> Scores:
         """Scores of one batch, see `clip_scores`; padding rows are left out."""
