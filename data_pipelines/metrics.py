@@ -48,7 +48,7 @@ def check_labelled_scores(labels: Labels, scores: Scores) -> None:
     Raises:
         ValueError: a label other than 0 and 1, or a score that is not finite.
     """
-    if not np.isin(labels, (0, 1)).all():
+    if not ((labels == 0) | (labels == 1)).all():
         raise ValueError("metrics need labels 0 or 1: leave clips of unknown label out first")
     if not np.isfinite(scores).all():
         raise ValueError("metrics need finite scores: leave clips without a score out first")
