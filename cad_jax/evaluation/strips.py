@@ -59,7 +59,7 @@ def cut_strips(
     rows: Sequence[int],
     threshold: float,
 ) -> Iterator[Strip]:
-    """The strips of some clips; those whose picture cannot be read are left out.
+    """The strips of some clips; one of which no frame was seen is left out.
 
     Args:
         source: the clips, by row of the table.
