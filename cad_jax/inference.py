@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from jax.sharding import Mesh
 
-from cad_jax.checkpoint import CheckpointError, Checkpoints
+from cad_jax.checkpoint import FOLDER, CheckpointError, Checkpoints
 from cad_jax.config import structure
 from cad_jax.evaluation.scoring import Scorer, Scores
 from cad_jax.experiment import ExperimentConfig
 from cad_jax.models.functional import Params
 from cad_jax.parallel.mesh import make_mesh
-from cad_jax.training.learner import Learner, make_model
+from cad_jax.training.learner import Learner, make_scorer
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.source import Sample
@@ -46,6 +46,7 @@ class Detector:
         settings: how its training clips were prepared.
         params: all parameters by name.
         step: the training step they are from.
+        checkpoint: its folder.
         scorer: runs the model.
     """
 
@@ -53,6 +54,7 @@ class Detector:
     settings: PrepareSettings
     params: Params
     step: int
+    checkpoint: pathlib.Path
     scorer: Scorer
 
     @classmethod
@@ -72,11 +74,13 @@ class Detector:
             raise CheckpointError(f"no checkpoint in {workdir}: nothing was saved there yet")
         config = ExperimentConfig.from_mapping(checkpoints.read_config(step))
         mesh = mesh or make_mesh(config.mesh.data, config.mesh.fsdp)
-        learner = Learner(config, mesh, make_model(config))
+        scorer = make_scorer(config, mesh)
+        learner = Learner(config, mesh, scorer.model)
         params = checkpoints.restore_params(step, learner.target.params)
         checkpoints.close()
-        scorer = Scorer(learner.model, config, mesh)
-        return cls(config, _settings(workdir), params | learner.init_frozen(), step, scorer)
+        params |= learner.init_frozen()
+        folder = workdir / FOLDER / str(step)
+        return cls(config, _settings(workdir), params, step, folder, scorer)
 
     def predict(self, path: pathlib.Path) -> Verdict:
         """What the detector says of one file; never raises for what the file may hold.

@@ -5,6 +5,7 @@ choose nothing.
 """
 
 import pathlib
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -12,21 +13,35 @@ import numpy as np
 from cad_jax.config import ConfigError, differences, unstructure
 from cad_jax.data import open_split
 from cad_jax.evaluation import metrics
-from cad_jax.evaluation.report import evaluate_table, render, write_report
+from cad_jax.evaluation.report import evaluate_table, write_report
 from cad_jax.evaluation.scores import ScoreTable, to_videos, write_scores
 from cad_jax.evaluation.scoring import Scores
+from cad_jax.evaluation.strips import choose_clips, cut_strips
+from cad_jax.evaluation.summary import auc_with_interval, number, render
 from cad_jax.experiment import ExperimentConfig
 from cad_jax.inference import Detector
+from data_pipelines.loading.source import TFRecordSource
+from data_pipelines.records.metadata import read_metadata
 from data_pipelines.records.schema import ClipSummary
 
 CORRUPT = "corrupt record"
+FILES = {"scores": "scores-{}.csv", "metrics": "metrics-{}.json", "picture": "report-{}.png"}
+
+
+class ScoredSplit(NamedTuple):
+    """A split with what the detector said of it, by clip and by video."""
+
+    name: str
+    source: TFRecordSource
+    clips: ScoreTable
+    videos: ScoreTable
 
 
 def evaluate(detector: Detector, config: ExperimentConfig, workdir: pathlib.Path) -> None:
     """Scores validation and test splits; prints and writes scores and metrics of each.
 
-    Writes `evaluation/scores-<split>.csv` (a row a clip) and `evaluation/metrics-<split>.json`
-    (figures of clips and of whole videos).
+    Writes `evaluation/scores-<split>.csv` (a row a clip), `evaluation/metrics-<split>.json`
+    (figures of clips and of whole videos) and `evaluation/report-<split>.png` (one page).
 
     Args:
         detector: from a run.
@@ -40,7 +55,8 @@ def evaluate(detector: Detector, config: ExperimentConfig, workdir: pathlib.Path
     _refuse_other_model(detector.config, config)
     output = workdir / "evaluation"
     threshold = float("nan")
-    for split in (config.data.validation_split, *config.data.test_splits):
+    splits = (config.data.validation_split, *config.data.test_splits)
+    for split in splits:
         source = open_split(config.data, split)
         scores = detector.scorer.split(detector.params, source, f"scoring {split}")
         table = score_table(source.summaries, scores)
@@ -49,9 +65,12 @@ def evaluate(detector: Detector, config: ExperimentConfig, workdir: pathlib.Path
             known = (videos.label >= 0) & (videos.reason == "")
             threshold = metrics.best_threshold(videos.label[known], videos.p_fake[known])
         if jax.process_index() == 0:
-            _write(table, videos, threshold, config, output, split)
+            scored = ScoredSplit(split, source, table, videos)
+            _report(scored, threshold, detector.step, config, output)
     if jax.process_index() == 0:
-        print(f"step {detector.step}; scores and metrics: {output}")
+        print(f"\ncheckpoint  {detector.checkpoint}")
+        for title, pattern in FILES.items():
+            print(f"{title:10}  {output / pattern.format(_any_of(splits))}")
 
 
 def score_table(clips: tuple[ClipSummary, ...], scores: Scores) -> ScoreTable:
@@ -71,11 +90,12 @@ def score_table(clips: tuple[ClipSummary, ...], scores: Scores) -> ScoreTable:
     scored = np.isin(np.arange(len(clips)), rows)
     texts = ("clip_id", "dataset", "split", "method_video", "method_audio")
     labels = ("label", "label_video", "label_audio", "label_sync")
-    numbers = ("p_fake", "p_video", "p_audio", "p_mismatch", "best_offset_ms")
+    verdicts = ("p_fake", "p_video", "p_audio", "p_mismatch", "best_offset_ms")
     return ScoreTable(
         **{name: np.array([getattr(clip, name) for clip in clips], np.str_) for name in texts},
         **{name: np.array([getattr(clip, name) for clip in clips], np.int32) for name in labels},
-        **{name: column(name) for name in numbers},
+        **{name: column(name) for name in verdicts},
+        sync_delay_ms=np.array([clip.sync_delay_ms for clip in clips], np.float64),
         cluster=np.array([cluster(clip) for clip in clips], np.str_),
         reason=np.where(scored, "", CORRUPT),
     )
@@ -91,25 +111,49 @@ def cluster(clip: ClipSummary) -> str:
     return identity or clip.pair_id or clip.clip_id.rsplit("#", 1)[0]
 
 
-def _write(
-    table: ScoreTable,
-    videos: ScoreTable,
+def _report(
+    split: ScoredSplit,
     threshold: float,
+    step: int,
     config: ExperimentConfig,
     output: pathlib.Path,
-    split: str,
 ) -> None:
+    # Imported here: Matplotlib takes a second that the start of a training need not wait for.
+    from cad_jax.evaluation.picture import draw_page, write_picture
+
     output.mkdir(parents=True, exist_ok=True)
     draws = config.evaluation.bootstrap
-    report = {
-        "dataset": config.data.path,
-        "split": split,
-        "clips": evaluate_table(table, threshold, draws=draws, seed=config.seed),
-        "videos": evaluate_table(videos, threshold, draws=draws, seed=config.seed),
-    }
-    write_scores(table, output / f"scores-{split}.csv")
-    write_report(report, output / f"metrics-{split}.json")
-    print(f"\n{split}: videos\n{render(report['videos'])}")
+    of_videos = of_clips = evaluate_table(split.videos, threshold, draws=draws, seed=config.seed)
+    if len(split.clips) > len(split.videos):  # else they are the same, and so are the figures
+        of_clips = evaluate_table(split.clips, threshold, draws=draws, seed=config.seed)
+    write_scores(split.clips, output / FILES["scores"].format(split.name))
+    write_report(
+        {
+            "dataset": config.data.path,
+            "split": split.name,
+            "clips": of_clips,
+            "videos": of_videos,
+        },
+        output / FILES["metrics"].format(split.name),
+    )
+    print(f"\n{split.name}: videos ({len(split.clips)} clips)\n{render(of_videos)}")
+
+    chosen = choose_clips(split.clips, threshold)
+    strips = cut_strips(split.source, config.data.clip, split.clips, chosen, threshold)
+    prepared = read_metadata(config.data.path)
+    title = (
+        f"{prepared.name}, {split.name}. {prepared.description}\n"
+        f"step {step}, {len(split.clips)} clips of {len(split.videos)} videos, "
+        f"AUC {auc_with_interval(of_videos['overall']['p_fake'])}, threshold of p_fake "
+        f"{number(of_videos['threshold'])} (chosen on {config.data.validation_split})"
+    )
+    page = draw_page(title, split.videos, of_videos, list(strips))
+    write_picture(page, output / FILES["picture"].format(split.name))
+
+
+def _any_of(names: tuple[str, ...]) -> str:
+    """As a shell understands it: `{val,test}`."""
+    return names[0] if len(names) == 1 else f"{{{','.join(names)}}}"
 
 
 def _refuse_other_model(trained: ExperimentConfig, asked: ExperimentConfig) -> None:

@@ -1,17 +1,18 @@
 """Detection metrics of scores against binary labels, in numpy and float64.
 
-Ties are handled exactly: clips of equal score change sides together, whatever their order. What is
-not defined, such as any ranking of one class alone, is nan. Knows nothing of clips or tables.
+The AUC itself is in `data_pipelines.metrics`. Ties are handled exactly: clips of equal score change
+sides together, whatever their order. What is not defined, such as any ranking of one class alone,
+is nan. Knows nothing of clips or tables.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Integer, Shaped
+from jaxtyping import Float, Shaped
 
-Labels = Integer[np.ndarray, " n"]  # 1 fake, 0 real
-Scores = Float[np.ndarray, " n"]  # greater is more likely fake
+from data_pipelines.metrics import Labels, Scores, check_labelled_scores, counts_per_score
+
 Metric = Callable[[np.ndarray, np.ndarray], float]
 
 
@@ -22,19 +23,9 @@ class Roc(NamedTuple):
     tpr: Float[np.ndarray, " p"]
 
 
-def auc(labels: Labels, scores: Scores) -> float:
-    """Area under the ROC curve: P(fake > real) + P(fake = real) / 2 (Mann-Whitney), O(n log n)."""
-    fake, real = _counts_per_score(labels, scores)
-    pairs = fake.sum() * real.sum()
-    if not pairs:
-        return np.nan
-    real_below = np.cumsum(real) - real
-    return float(fake @ (real_below + real / 2) / pairs)
-
-
 def average_precision(labels: Labels, scores: Scores) -> float:
     """Sum of precision times gain in recall over descending distinct scores, not interpolated."""
-    fake, real = (counts[::-1] for counts in _counts_per_score(labels, scores))
+    fake, real = (counts[::-1] for counts in counts_per_score(labels, scores))
     if not fake.sum():
         return np.nan
     true_positives = np.cumsum(fake)
@@ -44,7 +35,7 @@ def average_precision(labels: Labels, scores: Scores) -> float:
 
 def roc(labels: Labels, scores: Scores) -> Roc:
     """False and true positive rates over descending thresholds; nan for a class without clips."""
-    fake, real = (np.append(0, counts[::-1]) for counts in _counts_per_score(labels, scores))
+    fake, real = (np.append(0, counts[::-1]) for counts in counts_per_score(labels, scores))
     with np.errstate(invalid="ignore"):
         return Roc(np.cumsum(real) / real.sum(), np.cumsum(fake) / fake.sum())
 
@@ -77,7 +68,7 @@ def tpr_at_fpr(labels: Labels, scores: Scores, fpr: float) -> float:
 
 def accuracy(labels: Labels, scores: Scores, threshold: float) -> float:
     """Share of right answers, where `score >= threshold` says fake; nan for the threshold nan."""
-    _check(labels, scores)
+    check_labelled_scores(labels, scores)
     if not len(labels) or np.isnan(threshold):
         return np.nan
     return float(np.mean((scores >= threshold) == labels))
@@ -85,7 +76,7 @@ def accuracy(labels: Labels, scores: Scores, threshold: float) -> float:
 
 def balanced_accuracy(labels: Labels, scores: Scores, threshold: float) -> float:
     """Mean of the shares of right answers among fakes and among reals; nan where accuracy is."""
-    _check(labels, scores)
+    check_labelled_scores(labels, scores)
     if not _has_both(labels) or np.isnan(threshold):
         return np.nan
     right = (scores >= threshold) == labels
@@ -98,7 +89,7 @@ def best_threshold(labels: Labels, scores: Scores) -> float:
     Lies half way between two neighbouring scores, or at the lowest one, where all are called fake.
     Of several equally good ones it is the lowest.
     """
-    fake, real = _counts_per_score(labels, scores)
+    fake, real = counts_per_score(labels, scores)
     if not fake.sum() or not real.sum():
         return np.nan
     distinct = np.unique(scores).astype(np.float64)
@@ -118,7 +109,7 @@ def expected_calibration_error(labels: Labels, probabilities: Scores, bins: int 
     Raises:
         ValueError: a probability lies outside [0, 1].
     """
-    _check(labels, probabilities)
+    check_labelled_scores(labels, probabilities)
     if not len(labels):
         return np.nan
     if probabilities.min() < 0 or probabilities.max() > 1:
@@ -152,7 +143,7 @@ def bootstrap_interval(
     Returns:
         Lower and upper end; nan with fewer than two clusters or where no draw was defined.
     """
-    _check(labels, scores)
+    check_labelled_scores(labels, scores)
     _, cluster, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
     if len(sizes) < 2:
         return np.nan, np.nan
@@ -174,24 +165,5 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def _counts_per_score(
-    labels: Labels, scores: Scores
-) -> tuple[Float[np.ndarray, " u"], Float[np.ndarray, " u"]]:
-    """How many fakes and reals have each distinct score, ascending."""
-    _check(labels, scores)
-    distinct, index = np.unique(scores, return_inverse=True)
-    fake, real = np.zeros(len(distinct)), np.zeros(len(distinct))
-    np.add.at(fake, index, labels == 1)
-    np.add.at(real, index, labels == 0)
-    return fake, real
-
-
 def _has_both(labels: Labels) -> bool:
     return bool((labels == 0).any() and (labels == 1).any())
-
-
-def _check(labels: Labels, scores: Scores) -> None:
-    if not np.isin(labels, (0, 1)).all():
-        raise ValueError("metrics need labels 0 or 1: leave clips of unknown label out first")
-    if not np.isfinite(scores).all():
-        raise ValueError("metrics need finite scores: leave clips without a score out first")

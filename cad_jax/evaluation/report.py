@@ -1,25 +1,29 @@
 """The evaluation report: the metrics of a score table, overall and by group.
 
-Owns which groups are compared and with what; the metrics are in `metrics`. A report is JSON-ready:
-what is undefined is null there, `-` in the printed table.
+Owns what is measured of which group; the groups are in `groups`, the metrics in `metrics`. A report
+is JSON-ready: what is undefined is null.
 """
 
 import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool
 
-from cad_jax.evaluation import metrics
+from cad_jax.evaluation import groups, metrics
+from cad_jax.evaluation.groups import Group, Head
 from cad_jax.evaluation.scores import ScoreTable
+from cad_jax.models.sync import OFFSETS
+from data_pipelines.metrics import auc
 from data_pipelines.records.atomic import atomic_writer
+from data_pipelines.records.clip import FRAME_RATE
 
 Report = dict[str, Any]
 HEAD_THRESHOLD = 0.5  # of p_video, p_audio, p_mismatch; only p_fake has a chosen threshold
+FRAME_MS = 1000 / FRAME_RATE
 
 
 def evaluate_table(table: ScoreTable, threshold: float, draws: int = 1000, seed: int = 0) -> Report:
@@ -29,36 +33,40 @@ def evaluate_table(table: ScoreTable, threshold: float, draws: int = 1000, seed:
         table: scores of clips, or of videos.
         threshold: of p_fake, chosen on validation clips (`metrics.best_threshold`); nan where they
             had none.
-        draws, seed: of the bootstrap behind each AUC's 95 % interval; see
-            `metrics.bootstrap_interval`.
+        draws, seed: of the bootstrap behind each 95 % interval; see `metrics.bootstrap_interval`.
 
     Returns:
         coverage: how many clips there are, were scored and are left out for want of a label, and
             the reasons of those without a score.
-        overall: figures of p_fake over all clips.
-        heads: figures of p_video, p_audio and p_mismatch against their own labels.
-        quadrants: FVRA, RVFA, FVFA and genuine clips out of sync, each against genuine ones (RVRA).
-        methods: each method against the genuine clips of the data sets it occurs in; methods of
-            picture and sound apart.
-        datasets: each data set by itself.
+        overall: figures of p_fake, p_video, p_audio and p_mismatch, each against its own labels.
+        quadrants, kinds: the same for each of `groups.quadrants` and `groups.kinds` against genuine
+            clips; only of those heads that have something to find there.
+        datasets: like `overall`, of each data set by itself.
+        sync: how often the best offset is within one frame of the truth, in sync and delayed.
     """
+    heads = groups.heads(table)
 
-    def figures(rows: Bool[np.ndarray, " n"]) -> Report:
-        return _figures(table, rows, table.label, table.p_fake, threshold, draws, seed)
+    def figures(group: Group, head: Head) -> Report:
+        chosen = threshold if head.name == "p_fake" else HEAD_THRESHOLD
+        return _figures(table, group.rows(head), head, chosen, draws, seed)
 
-    everything = np.ones(len(table), bool)
+    def of_all(group: Group) -> Report:
+        return {head.name: figures(group, head) for head in heads}
+
+    def of_suited(group: Group) -> Report:
+        return {head.name: figures(group, head) for head in heads if group.suits(head)}
+
+    delay = table.sync_delay_ms
     return {
         "threshold": _or_null(threshold),
         "coverage": _coverage(table),
-        "overall": figures(everything),
-        "heads": {
-            head: _figures(table, everything, labels, scores, HEAD_THRESHOLD, draws, seed)
-            for head, labels, scores in _heads(table)
-        },
-        "quadrants": {name: figures(rows) for name, rows in _quadrants(table)},
-        "methods": {name: figures(rows) for name, rows in _methods(table)},
-        "datasets": {
-            str(name): figures(table.dataset == name) for name in np.unique(table.dataset)
+        "overall": of_all(groups.overall(table)),
+        "quadrants": {group.name: of_suited(group) for group in groups.quadrants(table)},
+        "kinds": {group.name: of_suited(group) for group in groups.kinds(table)},
+        "datasets": {group.name: of_all(group) for group in groups.datasets(table)},
+        "sync": {
+            "in_sync": _offset_figures(table, delay == 0, draws, seed),
+            "delayed": _offset_figures(table, np.isfinite(delay) & (delay != 0), draws, seed),
         },
     }
 
@@ -83,59 +91,22 @@ def _coverage(table: ScoreTable) -> Report:
     }
 
 
-def _heads(
-    table: ScoreTable,
-) -> Iterator[tuple[str, Integer[np.ndarray, " n"], Float[np.ndarray, " n"]]]:
-    yield "video", table.label_video, table.p_video
-    yield "audio", table.label_audio, table.p_audio
-    yield "mismatch", np.where(table.label_sync < 0, -1, 1 - table.label_sync), table.p_mismatch
-
-
-def _quadrants(table: ScoreTable) -> Iterator[tuple[str, Bool[np.ndarray, " n"]]]:
-    def quadrant(video: int, audio: int) -> Bool[np.ndarray, " n"]:
-        return (table.label_video == video) & (table.label_audio == audio)
-
-    genuine = quadrant(0, 0) & (table.label == 0)
-    forged = {
-        "FVRA": quadrant(1, 0),
-        "RVFA": quadrant(0, 1),
-        "FVFA": quadrant(1, 1),
-        "RVRA out of sync": quadrant(0, 0) & (table.label == 1),
-    }
-    for name, rows in forged.items():
-        if rows.any():
-            yield name, rows | genuine
-
-
-def _methods(table: ScoreTable) -> Iterator[tuple[str, Bool[np.ndarray, " n"]]]:
-    for kind, methods, labels in (
-        ("video", table.method_video, table.label_video),
-        ("audio", table.method_audio, table.label_audio),
-    ):
-        for method in np.unique(methods[labels == 1]):
-            forged = (methods == method) & (labels == 1)
-            # Genuine clips of other data sets would be told apart by their origin alone.
-            same_origin = np.isin(table.dataset, table.dataset[forged])
-            yield f"{kind}: {method or 'unknown'}", forged | (same_origin & (table.label == 0))
-
-
 def _figures(
     table: ScoreTable,
     rows: Bool[np.ndarray, " n"],
-    labels: Integer[np.ndarray, " n"],
-    scores: Float[np.ndarray, " n"],
+    head: Head,
     threshold: float,
     draws: int,
     seed: int,
 ) -> Report:
-    """The metrics of the labelled and scored among some rows."""
-    usable = rows & (labels >= 0) & np.isfinite(scores)
-    labels, scores, clusters = labels[usable], scores[usable], table.cluster[usable]
-    interval = metrics.bootstrap_interval(
-        metrics.auc, labels, scores, clusters, draws=draws, seed=seed
-    )
+    """The metrics of one head over some rows."""
+    labels, scores, clusters = head.labels[rows], head.scores[rows], table.cluster[rows]
+    interval = np.nan, np.nan
+    if all(len(np.unique(clusters[labels == label])) > 1 for label in (0, 1)):
+        # With one forged identity the draws would vary the genuine ones only: feigned certainty.
+        interval = metrics.bootstrap_interval(auc, labels, scores, clusters, draws, seed=seed)
     figures = {
-        "auc": metrics.auc(labels, scores),
+        "auc": auc(labels, scores),
         "average_precision": metrics.average_precision(labels, scores),
         "equal_error_rate": metrics.equal_error_rate(labels, scores),
         "accuracy": metrics.accuracy(labels, scores, threshold),
@@ -154,53 +125,30 @@ def _figures(
     }
 
 
+def _offset_figures(
+    table: ScoreTable, rows: Bool[np.ndarray, " n"], draws: int, seed: int
+) -> Report:
+    """Share of clips whose best offset is within one frame of the truth.
+
+    `chance` is the share that a uniform choice among the offsets would reach.
+    """
+    rows = rows & np.isfinite(table.best_offset_ms)
+    truth, clusters = table.sync_delay_ms[rows], table.cluster[rows]
+    hits = (np.abs(table.best_offset_ms[rows] - truth) <= FRAME_MS).astype(np.int32)
+    offsets = FRAME_MS * np.array(OFFSETS)[:, None]
+    share, chance, interval = np.nan, np.nan, (np.nan, np.nan)
+    if rows.any():
+        share, chance = hits.mean(), (np.abs(offsets - truth) <= FRAME_MS).mean()
+        interval = metrics.bootstrap_interval(
+            lambda drawn, _: float(drawn.mean()), hits, hits * 1.0, clusters, draws, seed=seed
+        )
+    return {
+        "clips": int(rows.sum()),
+        "within_one_frame": _or_null(share),
+        "interval": [_or_null(end) for end in interval],
+        "chance": _or_null(chance),
+    }
+
+
 def _or_null(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-_PRINTED = {
-    "auc": "AUC",
-    "average_precision": "AP",
-    "equal_error_rate": "EER",
-    "accuracy": "acc",
-    "balanced_accuracy": "bal.acc",
-    "tpr_at_fpr_1": "TPR@1%",
-    "tpr_at_fpr_10": "TPR@10%",
-    "calibration_error": "ECE",
-}
-
-
-def render(report: Report) -> str:
-    """The report as plain text, one line a group."""
-    coverage = report["coverage"]
-    lines = [
-        f"{coverage['scored']} of {coverage['clips']} scored, {coverage['unlabelled']} without a "
-        f"label; threshold of p_fake {_number(report['threshold'])}",
-        *(f"  not scored: {count} x {reason}" for reason, count in coverage["reasons"].items()),
-    ]
-    auc, *others = _PRINTED.values()
-    rows = [["", "clips", "fakes", auc, "95 %", *others]]
-    rows.append(["overall", *_cells(report["overall"])])
-    for section, label in (
-        ("heads", "head"),
-        ("quadrants", "RVRA and"),
-        ("methods", "method"),
-        ("datasets", "set"),
-    ):
-        rows += [[f"{label} {name}", *_cells(group)] for name, group in report[section].items()]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *rest in rows:
-        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
-    return "\n".join(lines)
-
-
-def _cells(group: Report) -> list[str]:
-    low, high = group["auc_interval"]
-    interval = "-" if low is None else f"{low:.3f}-{high:.3f}"
-    auc, *others = (_number(group[name]) for name in _PRINTED)
-    return [str(group["clips"]), str(group["fakes"]), auc, interval, *others]
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    return float(value) if math.isfinite(value) else None

@@ -33,7 +33,8 @@ class ScoreTable:
         label, label_video, label_audio: 1 fake, 0 real, -1 unknown.
         label_sync: 1 in sync, 0 out of sync, -1 unknown.
         p_fake, p_video, p_audio, p_mismatch: probabilities; nan where there is no such verdict.
-        best_offset_ms: by how much the sound is late; nan like p_mismatch.
+        best_offset_ms: by how much the sound seems to be late; nan like p_mismatch.
+        sync_delay_ms: by how much it is late; nan where that is not known.
         reason: why there is no p_fake; empty where there is one.
 
     Raises:
@@ -56,6 +57,7 @@ class ScoreTable:
     p_audio: Scores
     p_mismatch: Scores
     best_offset_ms: Scores
+    sync_delay_ms: Scores
     reason: Texts
 
     def __post_init__(self) -> None:
@@ -91,7 +93,7 @@ class ScoreTable:
 COLUMNS = tuple(field.name for field in dataclasses.fields(ScoreTable))
 _LABELS = ("label", "label_video", "label_audio", "label_sync")
 _PROBABILITIES = ("p_fake", "p_video", "p_audio", "p_mismatch")
-_NUMBERS = (*_PROBABILITIES, "best_offset_ms")
+_NUMBERS = (*_PROBABILITIES, "best_offset_ms", "sync_delay_ms")
 
 
 def write_scores(table: ScoreTable, path: str | os.PathLike[str]) -> None:
@@ -170,6 +172,11 @@ def _joined(values: Texts) -> str:
     return "; ".join([value for value in distinct if value != "none"] or distinct)
 
 
+def _agreed(values: Scores) -> float:
+    """What all clips have; nan where they differ."""
+    return float(values[0]) if (values == values[0]).all() else np.nan
+
+
 def _any(sign: int) -> Callable[[Labels], int]:
     """The label `sign` if any clip has it, else unknown if any is, else what they all are."""
     return lambda labels: sign if sign in labels else int(labels.min())
@@ -195,6 +202,7 @@ _COMBINE: dict[str, Callable] = {
     "label_sync": _any(0),
     **dict.fromkeys(_PROBABILITIES, _mean),
     "best_offset_ms": _median,
+    "sync_delay_ms": _agreed,
     "reason": _joined,
 }
 

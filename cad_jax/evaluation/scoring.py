@@ -11,7 +11,6 @@ import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from cad_jax.evaluation.metrics import auc
 from cad_jax.experiment import ExperimentConfig
 from cad_jax.models.functional import FunctionalModel, Params
 from cad_jax.parallel.mesh import put_batch, replicated
@@ -19,6 +18,7 @@ from cad_jax.types import Batch, Outputs
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.pipeline import evaluation_batches
 from data_pipelines.loading.source import TFRecordSource
+from data_pipelines.metrics import auc
 from data_pipelines.records.clip import FRAME_RATE
 
 Scores = dict[str, np.ndarray]
@@ -31,17 +31,20 @@ class Scorer:
         model: the detector.
         config: gives the clip's cut and the batch size.
         mesh: the devices.
+
+    Attributes:
+        model, mesh: as given.
     """
 
     def __init__(self, model: FunctionalModel, config: ExperimentConfig, mesh: Mesh):
-        self._config, self.mesh = config, mesh
+        self._config, self.model, self.mesh = config, model, mesh
 
-        def step(params: Params, batch: Batch) -> dict[str, jax.Array]:
+        def score(params: Params, batch: Batch) -> dict[str, jax.Array]:
             scores = clip_scores(model.merge(params)(batch), batch)
             return scores | {"clip_index": batch["clip_index"], "valid": batch["valid"]}
 
         # Replicated, so that every host sees the scores of the whole global batch.
-        self._step = jax.jit(step, out_shardings=replicated(mesh))
+        self._step = jax.jit(score, out_shardings=replicated(mesh))
 
     def batch(self, params: Mapping[str, jax.Array], batch: ClipBatch) -> Scores:
         """Scores of one batch, see `clip_scores`; padding rows are left out."""

@@ -14,6 +14,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding
 
 from cad_jax.checkpoint import TrainState
+from cad_jax.evaluation.scoring import Scorer
 from cad_jax.experiment import ExperimentConfig
 from cad_jax.models.detector import CAD
 from cad_jax.models.functional import FunctionalModel, Params
@@ -31,6 +32,12 @@ def random_key(seed: int, name: str) -> jax.Array:
 def make_model(config: ExperimentConfig) -> FunctionalModel:
     """The detector's structure; makes no arrays."""
     return FunctionalModel.create(lambda rngs: CAD(config.model, rngs=rngs))
+
+
+@functools.lru_cache(maxsize=1)
+def make_scorer(config: ExperimentConfig, mesh: Mesh) -> Scorer:
+    """The scoring step; compiled once for a training and the evaluation that follows it."""
+    return Scorer(make_model(config), config, mesh)
 
 
 @dataclasses.dataclass(frozen=True)

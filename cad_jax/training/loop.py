@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from cad_jax.checkpoint import Checkpoints, Progress, TrainState
 from cad_jax.data import copy_preparation, measure_priors, open_split
-from cad_jax.evaluation.scoring import Scorer
 from cad_jax.experiment import ExperimentConfig, refuse_other_experiment
 from cad_jax.models.functional import Params
 from cad_jax.parallel.mesh import make_mesh
@@ -26,7 +25,7 @@ from cad_jax.telemetry.clu_import import metric_writers, periodic_actions
 from cad_jax.telemetry.speed import StepClock, peak_flops
 from cad_jax.telemetry.writers import create_writer
 from cad_jax.training.input import on_device
-from cad_jax.training.learner import Learner, make_model
+from cad_jax.training.learner import Learner, make_model, make_scorer
 from cad_jax.training.preemption import StopRequest
 from cad_jax.training.step import Metrics
 from cad_jax.types import Batch
@@ -94,7 +93,7 @@ class _Run:
         config, start = self.learner.config.train, int(state.step)
         ahead = on_device(loaded, self.learner.mesh)
         batches, take_step, clock = self._compile(state, ahead)
-        scorer = Scorer(self.learner.model, self.learner.config, self.learner.mesh)
+        scorer = make_scorer(self.learner.config, self.learner.mesh)
         profile = self._profiler()
         bar = tqdm(initial=start, total=config.steps, unit="step", disable=jax.process_index() != 0)
         with StopRequest() as stop, bar:

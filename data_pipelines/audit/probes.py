@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
+from data_pipelines import metrics
 from data_pipelines.audit.features import Features, clip_features
 from data_pipelines.records.clip import FAKE, REAL, ClipRecord
 
@@ -101,13 +102,9 @@ def joint_probes(rows: Sequence[AuditRow]) -> list[ProbeResult]:
 
 
 def auc(scores: Float[np.ndarray, " n"], labels: Bool[np.ndarray, " n"]) -> float:
-    """Area under the ROC curve by ranks, ties shared; 0.5 where a class is empty."""
-    positives, negatives = int(labels.sum()), int((~labels).sum())
-    if not positives or not negatives:
-        return 0.5
-    places = _ranks(scores) * len(scores) + 0.5
-    wins = places[labels].sum() - positives * (positives + 1) / 2
-    return float(wins / (positives * negatives))
+    """Area under the ROC curve; 0.5 where a class is empty: a probe without evidence."""
+    value = metrics.auc(labels.astype(np.int32), scores)
+    return 0.5 if np.isnan(value) else value
 
 
 def auc_error(value: float, positives: int, negatives: int) -> float:

@@ -5,6 +5,7 @@ Owns the fields, their units and the label convention. Knows nothing of files or
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float, Int16
@@ -40,7 +41,8 @@ class ClipRecord:
         label_video: 1 fake, 0 real, -1 unknown (also without picture).
         label_audio: 1 fake, 0 real, -1 unknown (also without sound).
         label_sync: 1 lips and speech belong together in time, 0 they do not, -1 unknown.
-        provenance: source file, fps, codec, size, hash and whatever else a reader knows, as text.
+        provenance: source file, fps, codec, size, hash and whatever else a reader knows, as text;
+            `sound_delay_ms` where the sound of a clip out of sync is late by a known time.
     """
 
     clip_id: str
@@ -74,6 +76,11 @@ class ClipRecord:
         return any_fake(self.label_video, self.label_audio, self.label_sync,
                         self.has_video, self.has_audio)  # fmt: skip
 
+    @property
+    def sync_delay_ms(self) -> float:
+        """By how much the sound is late against the lips; nan where that is not known."""
+        return sync_delay_ms(self.label_sync, self.provenance)
+
 
 def any_fake(
     label_video: int, label_audio: int, label_sync: int, has_video: bool, has_audio: bool
@@ -87,3 +94,18 @@ def any_fake(
     if FAKE in present or (has_video and has_audio and label_sync == OUT_OF_SYNC):
         return FAKE
     return UNKNOWN if UNKNOWN in present or not present else REAL
+
+
+def sync_delay_ms(label_sync: int, provenance: Mapping[str, str]) -> float:
+    """By how much the sound is late against the lips, in milliseconds.
+
+    0 in sync; out of sync what the provenance says, if anything: the sound may be another's. nan
+    where nothing is known.
+
+    Raises:
+        ValueError: the provenance holds no number.
+    """
+    if label_sync == IN_SYNC:
+        return 0.0
+    known = provenance.get("sound_delay_ms", "") if label_sync == OUT_OF_SYNC else ""
+    return float(known) if known else np.nan

@@ -16,7 +16,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from tensorflow_datasets.proto import tf_example_pb2, tf_feature_pb2
 
-from data_pipelines.records.clip import FRAME_RATE, UNKNOWN, ClipRecord
+from data_pipelines.records.clip import FRAME_RATE, UNKNOWN, ClipRecord, sync_delay_ms
 
 TEXTS = ("clip_id", "dataset", "split", "pair_id", "method_video", "method_audio")
 LABELS = ("label_video", "label_audio", "label_sync")
@@ -46,6 +46,7 @@ class ClipSummary:
     label_audio: int
     label_sync: int
     label: int
+    sync_delay_ms: float
     num_frames: int
 
 
@@ -134,6 +135,9 @@ def decode_summary(payload: bytes | memoryview) -> ClipSummary:
         label_audio=_int(features, "label_audio"),
         label_sync=_int(features, "label_sync"),
         label=_int(features, "label"),
+        sync_delay_ms=sync_delay_ms(
+            _int(features, "label_sync"), _provenance(_text(features, "provenance"))
+        ),
         num_frames=len(_array(features, "frame_times_ms")),
     )
 

@@ -1,7 +1,10 @@
 """Evaluation of a finished run: every clip gets a row, what it writes can be read back."""
 
+import dataclasses
 import json
 
+import cv2
+import jax
 import numpy as np
 import pytest
 
@@ -10,6 +13,12 @@ from cad_jax.data import open_split
 from cad_jax.evaluation.evaluate import cluster, evaluate, score_table
 from cad_jax.evaluation.scores import read_scores
 from cad_jax.inference import Detector
+from cad_jax.training.learner import make_scorer
+from cad_jax.training.loop import train
+from data_pipelines.loading.source import TFRecordSource
+from data_pipelines.records.metadata import shard_name, write_metadata
+from data_pipelines.records.schema import encode_clip
+from data_pipelines.records.tfrecord import write_shard
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +26,35 @@ def detector(finished_run):
     return Detector.load(finished_run[1])
 
 
-def test_scores_and_metrics_are_written(finished_run, detector, tmp_path, capsys):
-    config, _ = finished_run
+def read_png(path):
+    return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
+
+
+def write_sounds(directory, original):
+    """The validation and test split of a set, without the pictures."""
+    directory.mkdir()
+    shards = {}
+    for split in ("val", "test"):
+        clips = [without_picture(sample.clip) for sample in TFRecordSource(original, split)]
+        path = directory / shard_name("sounds", split, 0, 1)
+        shards[split] = [write_shard(path, [encode_clip(clip) for clip in clips])]
+    write_metadata(directory, "sounds", shards)
+
+
+def without_picture(clip):
+    return dataclasses.replace(
+        clip,
+        frames=(),
+        frame_times_ms=np.zeros(0),
+        mouth_boxes=np.zeros((0, 4), np.float32),
+        method_video="",
+        label_video=-1,
+        label_sync=-1,
+    )
+
+
+def test_scores_metrics_and_picture_are_written(finished_run, detector, tmp_path, capsys):
+    config, workdir = finished_run
     evaluate(detector, config, tmp_path)
     for split in ("val", "test"):
         table = read_scores(tmp_path / "evaluation" / f"scores-{split}.csv")
@@ -32,8 +68,35 @@ def test_scores_and_metrics_are_written(finished_run, detector, tmp_path, capsys
             "unlabelled": 0,
             "reasons": {},
         }
-        assert 0 <= report["videos"]["overall"]["auc"] <= 1
-    assert "test: videos" in capsys.readouterr().out
+        assert 0 <= report["videos"]["overall"]["p_fake"]["auc"] <= 1
+        assert report["clips"] == report["videos"]  # one clip a video
+        assert set(report["videos"]["kinds"]) == {
+            "blocks / none",
+            "none / comb",
+            "none / none, out of sync",
+        }
+        page = read_png(tmp_path / "evaluation" / f"report-{split}.png")
+        assert page.std() > 20
+    printed = capsys.readouterr().out
+    assert "test: videos (8 clips)" in printed
+    assert printed.splitlines()[-4:] == [
+        f"checkpoint  {workdir / 'checkpoints' / str(detector.step)}",
+        f"scores      {tmp_path}/evaluation/scores-{{val,test}}.csv",
+        f"metrics     {tmp_path}/evaluation/metrics-{{val,test}}.json",
+        f"picture     {tmp_path}/evaluation/report-{{val,test}}.png",
+    ]
+    assert detector.checkpoint.is_dir()
+
+
+def test_a_set_without_pictures_is_reported_on(finished_run, detector, tmp_path):
+    config, _ = finished_run
+    write_sounds(tmp_path / "sounds", config.data.path)
+    data = dataclasses.replace(config.data, path=str(tmp_path / "sounds"))
+    evaluate(detector, dataclasses.replace(config, data=data), tmp_path)
+    report = json.loads((tmp_path / "evaluation" / "metrics-test.json").read_text())
+    assert set(report["videos"]["kinds"]) == {"- / comb"}
+    assert report["videos"]["overall"]["p_video"]["auc"] is None
+    assert read_png(tmp_path / "evaluation" / "report-test.png").std() > 10
 
 
 def test_another_model_is_refused(small_experiment, detector, tmp_path):
@@ -67,3 +130,18 @@ def test_a_cluster_is_the_first_identity(finished_run):
     config, _ = finished_run
     clip = open_split(config.data, "test").summaries[0]
     assert cluster(clip) == clip.source_ids[0]
+
+
+def test_training_and_evaluation_compile_one_scoring_step(finished_run, tmp_path):
+    config, _ = finished_run  # its training step is in the compile cache already
+    make_scorer.cache_clear()
+    traced = []
+
+    def note(event: str, seconds: float, **facts: object) -> None:
+        if event.endswith("jaxpr_trace_duration"):
+            traced.append(facts["fun_name"])
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    assert train(config, tmp_path)
+    evaluate(Detector.load(tmp_path), config, tmp_path)
+    assert traced.count("score") == 1

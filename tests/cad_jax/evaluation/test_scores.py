@@ -61,7 +61,7 @@ def test_wrong_values_name_clip_and_column(columns, column, value, message):
     [
         (lambda lines: [], "not a score table"),
         (lambda lines: ["a,b,c"], "line 1: not a score table: the header is 'a,b,c'"),
-        (lambda lines: [*lines, "cut,short"], "line 3: 2 cells instead of 16"),
+        (lambda lines: [*lines, "cut,short"], "line 3: 2 cells instead of 17"),
         (lambda lines: [lines[0], lines[1].replace("0.1,", "zero,")], "line 2: .*'zero'"),
         (lambda lines: [*lines, lines[1]], "scored more than once"),
         (lambda lines: [lines[0], lines[1].replace("none", "x" * 200_000)], "field larger"),
@@ -90,9 +90,18 @@ def test_videos_average_their_clips(table):
     one = videos.select(videos.clip_id == "a/one.mp4")
     np.testing.assert_allclose(one.p_fake, 0.2)
     np.testing.assert_allclose(one.best_offset_ms, 20.0)
+    assert one.sync_delay_ms[0] == 0
     eight = videos.select(videos.clip_id == "b/eight.mp4")
     assert np.isnan(eight.p_fake[0])
     assert eight.reason[0] == "no face"
+
+
+def test_a_video_has_a_delay_where_its_clips_agree(columns):
+    columns["sync_delay_ms"][1] = 80.0
+    videos = to_videos(ScoreTable(**columns))
+    delays = dict(zip(videos.clip_id.tolist(), videos.sync_delay_ms.tolist(), strict=True))
+    assert np.isnan(delays["a/one.mp4"])
+    assert delays["a/four.mp4"] == 320.0
 
 
 def test_a_partly_forged_partly_scored_video(columns):

@@ -52,8 +52,20 @@ def test_summary_agrees_with_the_clip(clip, change):
     summary = decode_summary(encode_clip(clip))
     for field in dataclasses.fields(summary):
         if field.name != "num_frames":
-            assert getattr(summary, field.name) == getattr(clip, field.name), field.name
+            ours, theirs = getattr(summary, field.name), getattr(clip, field.name)
+            np.testing.assert_equal(ours, theirs, err_msg=field.name)
     assert summary.num_frames == len(clip.frames)
+
+
+@pytest.mark.parametrize(
+    ("label_sync", "known", "delay"),
+    [(1, "", 0.0), (1, "320", 0.0), (0, "-320", -320.0), (0, "", np.nan), (-1, "0", np.nan)],
+)
+def test_the_delay_is_known_in_sync_or_by_the_provenance(clip, label_sync, known, delay):
+    provenance = clip.provenance | {"sound_delay_ms": known}
+    changed = dataclasses.replace(clip, label_sync=label_sync, provenance=provenance)
+    np.testing.assert_equal(changed.sync_delay_ms, delay)
+    np.testing.assert_equal(decode_summary(encode_clip(changed)).sync_delay_ms, delay)
 
 
 def test_summary_does_not_read_the_media(clip):

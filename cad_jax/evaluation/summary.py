@@ -1,0 +1,85 @@
+"""The evaluation report as plain text: one screen a split. What is undefined is `-`."""
+
+from cad_jax.evaluation.report import Report
+
+HEADS = ("p_fake", "p_video", "p_audio", "p_mismatch")
+MOST_KINDS = 20  # more would not fit on a screen; the JSON file has them all
+
+
+def render(report: Report) -> str:
+    """AUCs by group and head in aligned columns; other figures of p_fake and of sync below."""
+    coverage = report["coverage"]
+    lines = [
+        f"{coverage['scored']} of {coverage['clips']} scored, {coverage['unlabelled']} without a "
+        f"label; threshold of p_fake {number(report['threshold'])}",
+        *(f"  not scored: {count} x {reason}" for reason, count in coverage["reasons"].items()),
+    ]
+    lines += _aligned(
+        [["AUC (95 % interval)", "forged", "genuine", *HEADS], *_rows(report)], numbers=(1, 2)
+    )
+    if (more := len(report["kinds"]) - MOST_KINDS) > 0:
+        lines.append(f"... and {more} kinds more")
+    return "\n".join([*lines, _operating_line(report["overall"]["p_fake"]), *_sync_lines(report)])
+
+
+def auc_with_interval(figures: Report) -> str:
+    """E.g. `0.81 (0.77-0.86)`; `-` where there is no AUC, `0.81 (-)` where there is no interval."""
+    if figures["auc"] is None:
+        return "-"
+    return f"{number(figures['auc'])} ({_interval(figures['auc_interval'])})"
+
+
+def number(value: float | None) -> str:
+    """Two decimals."""
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _rows(report: Report) -> list[list[str]]:
+    shown = {"all": report["overall"]} | report["quadrants"]
+    shown |= dict(list(report["kinds"].items())[:MOST_KINDS])
+    if len(report["datasets"]) > 1:
+        shown |= {f"set {name}": group for name, group in report["datasets"].items()}
+    return [_row(name, group) for name, group in shown.items()]
+
+
+def _row(name: str, group: Report) -> list[str]:
+    fused = group["p_fake"]
+    cells = [auc_with_interval(group[head]) if head in group else "" for head in HEADS]
+    return [name, str(fused["fakes"]), str(fused["clips"] - fused["fakes"]), *cells]
+
+
+def _aligned(rows: list[list[str]], numbers: tuple[int, ...]) -> list[str]:
+    """Columns padded to their widest cell; those of `numbers` are flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+    def pad(index: int, cell: str) -> str:
+        return cell.rjust(widths[index]) if index in numbers else cell.ljust(widths[index])
+
+    return ["  ".join(pad(i, cell) for i, cell in enumerate(row)).rstrip() for row in rows]
+
+
+def _operating_line(fused: Report) -> str:
+    def figure(name: str) -> str:
+        return number(fused[name])
+
+    return (
+        f"p_fake: accuracy {figure('accuracy')}, balanced {figure('balanced_accuracy')} at the "
+        f"threshold; AP {figure('average_precision')}, EER {figure('equal_error_rate')}, TPR "
+        f"{figure('tpr_at_fpr_1')} at 1 % FPR and {figure('tpr_at_fpr_10')} at 10 %, ECE "
+        f"{figure('calibration_error')}"
+    )
+
+
+def _sync_lines(report: Report) -> list[str]:
+    return [
+        f"sync: best offset within one frame of the truth: {number(part['within_one_frame'])} "
+        f"({_interval(part['interval'])}) of {part['clips']} {name.replace('_', ' ')}, "
+        f"chance {number(part['chance'])}"
+        for name, part in report["sync"].items()
+        if part["clips"]
+    ]
+
+
+def _interval(ends: list[float | None]) -> str:
+    low, high = ends
+    return "-" if low is None else f"{number(low)}-{number(high)}"
