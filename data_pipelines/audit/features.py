@@ -53,6 +53,7 @@ def sound_features(sound: Float[np.ndarray, " s"]) -> Features:
         "silence.floor": float(np.log(loudness.min() + _TINY)),
         "level.rms": float(rms),
         "level.peak": float(np.abs(sound).max()),
+        "level.crest": float(np.abs(sound).max() / rms),
         "offset.mean": float(sound.mean() / rms),
         "offset.magnitude": float(abs(sound.mean()) / rms),
         "polarity.skewness": float(skewness),

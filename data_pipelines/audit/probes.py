@@ -5,13 +5,15 @@ Works on any prepared data set; numpy only.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from data_pipelines import metrics
 from data_pipelines.audit.features import Features, clip_features
+from data_pipelines.audit.groups import ClipFacts, facts_of
 from data_pipelines.records.clip import FAKE, REAL, ClipRecord
 
 WARNING = 0.6  # a probe's AUC above this belongs in the report
@@ -20,21 +22,11 @@ _FOLDS = 5
 _RIDGE = 1.0  # of the logistic regression, on standardised features
 
 
-@dataclasses.dataclass(frozen=True)
-class AuditRow:
-    """What the audit keeps of a clip.
-
-    Attributes:
-        features: `probe.statistic` -> number.
-        label: 1 forged, 0 genuine.
-        group: who is in it; cross-validation never splits a group.
-        kind: name of the manipulation, for tables by kind.
-    """
+class AuditRow(NamedTuple):
+    """What the audit keeps of a clip: `probe.statistic` -> number, and the facts."""
 
     features: Features
-    label: int
-    group: str
-    kind: str
+    facts: ClipFacts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,21 +62,14 @@ def audit_rows(clips: Iterable[ClipRecord]) -> list[AuditRow]:
     for position, clip in enumerate(clips):
         if clip.label not in (REAL, FAKE):
             continue
-        methods = f"{clip.method_video or '-'}/{clip.method_audio or '-'}"
-        rows.append(
-            AuditRow(
-                features=clip_features(clip) | {"order.position": float(position)},
-                label=clip.label,
-                group=clip.source_ids[0] if clip.source_ids else clip.clip_id,
-                kind=clip.provenance.get("kind", methods),
-            )
-        )
+        features = clip_features(clip) | {"order.position": float(position)}
+        rows.append(AuditRow(features, facts_of(clip)))
     return rows
 
 
 def single_probes(rows: Sequence[AuditRow]) -> list[ProbeResult]:
     """One result a statistic, over the clips that have it."""
-    return [_result(name, *_column(rows, name)) for name in _names(rows)]
+    return [probe_result(name, *_column(rows, name)) for name in _names(rows)]
 
 
 def joint_probes(rows: Sequence[AuditRow]) -> list[ProbeResult]:
@@ -94,10 +79,10 @@ def joint_probes(rows: Sequence[AuditRow]) -> list[ProbeResult]:
     for probe in sorted({name.split(".")[0] for name in names}):
         statistics = [name for name in names if name.split(".")[0] == probe]
         chosen = [row for row in rows if all(name in row.features for name in statistics)]
-        labels = np.array([row.label == FAKE for row in chosen])
+        labels = np.array([row.facts.label == FAKE for row in chosen])
         values = np.array([[row.features[name] for name in statistics] for row in chosen])
-        scores = cross_validated_scores(values, labels, [row.group for row in chosen])
-        results.append(_result(probe, scores, labels))
+        scores = cross_validated_scores(values, labels, [row.facts.group for row in chosen])
+        results.append(probe_result(probe, scores, labels))
     return results
 
 
@@ -138,14 +123,20 @@ def cross_validated_scores(
         labels: True for forged.
         groups: clips of one group are held out together.
     """
+    scores = np.zeros(len(values))
+    for test in group_folds(groups):
+        scores[test] = _ranks(fit_and_score(values[~test], labels[~test], values[test]))
+    return scores
+
+
+def group_folds(groups: Sequence[str]) -> Iterator[Bool[np.ndarray, " n"]]:
+    """Which clips are held out in each fold; those of a group together."""
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
     fold = np.array([numbers[group] for group in groups]) % _FOLDS
-    scores = np.zeros(len(values))
     for held_out in range(_FOLDS):
         test = fold == held_out
         if test.any() and (~test).any():
-            scores[test] = _ranks(_fit_and_score(values[~test], labels[~test], values[test]))
-    return scores
+            yield test
 
 
 def _ranks(scores: np.ndarray) -> np.ndarray:
@@ -155,7 +146,12 @@ def _ranks(scores: np.ndarray) -> np.ndarray:
     return (places[inverse] - 0.5) / len(scores)
 
 
-def _fit_and_score(values: np.ndarray, labels: np.ndarray, unseen: np.ndarray) -> np.ndarray:
+def fit_and_score(
+    values: Float[np.ndarray, "n f"],
+    labels: Bool[np.ndarray, " n"],
+    unseen: Float[np.ndarray, "m f"],
+) -> Float64[np.ndarray, " m"]:
+    """Log-odds of unseen clips by a logistic regression on standardised statistics."""
     mean, spread = values.mean(axis=0), values.std(axis=0) + 1e-9
     weights = fit_logistic((values - mean) / spread, labels)
     return np.clip((unseen - mean) / spread, -5, 5) @ weights[1:] + weights[0]
@@ -185,10 +181,13 @@ def _names(rows: Sequence[AuditRow]) -> list[str]:
 def _column(rows: Sequence[AuditRow], name: str) -> tuple[np.ndarray, np.ndarray]:
     chosen = [row for row in rows if name in row.features]
     values = np.array([row.features[name] for row in chosen])
-    return values, np.array([row.label == FAKE for row in chosen])
+    return values, np.array([row.facts.label == FAKE for row in chosen])
 
 
-def _result(name: str, scores: np.ndarray, labels: np.ndarray) -> ProbeResult:
+def probe_result(
+    name: str, scores: Float[np.ndarray, " n"], labels: Bool[np.ndarray, " n"]
+) -> ProbeResult:
+    """The AUC of scores, with its error; labels are True for forged."""
     value = auc(scores, labels)
     forged, genuine = int(labels.sum()), int((~labels).sum())
     return ProbeResult(name, value, auc_error(value, forged, genuine), forged, genuine)

@@ -46,12 +46,17 @@ def synthetic_clip(seed: int, index: int, preset: Preset) -> ClipRecord:
         IndexError: the preset has no such clip.
     """
     plan = plan_clip(preset, seed, index)
+    return make_clip(seed, preset, plan, f"{preset.name}/{index:06d}#0")
+
+
+def make_clip(seed: int, preset: Preset, plan: ClipPlan, clip_id: str) -> ClipRecord:
+    """Makes the planned clip, which may be one that no index has (see `synthetic_clip`)."""
     performance = perform(preset, seed, plan)
     capture = compress(shoot(seed, preset, plan, performance))
     frames, boxes, mask = _crop(preset, performance, capture.frames)
     labels = plan.kind.labels(plan.modalities)
     return ClipRecord(
-        clip_id=f"{preset.name}/{index:06d}#0",
+        clip_id=clip_id,
         dataset=preset.name,
         split=plan.split,
         source_ids=people_names(seed, performance.people),

@@ -94,7 +94,7 @@ def test_a_planted_shortcut_is_found_and_an_unknown_label_left_out():
     assert len(rows) == 24
     honest = {result.name: result for result in single_probes(rows)}
     for row in rows:
-        row.features["level.rms"] += 10 * row.label
+        row.features["level.rms"] += 10 * row.facts.label
     planted = {result.name: result for result in single_probes(rows)}
     assert planted["level.rms"].auc == 1
     assert planted["level.rms"].suspicious

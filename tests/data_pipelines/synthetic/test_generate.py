@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 
 from data_pipelines.records.schema import encode_clip
+from data_pipelines.synthetic import capture
 from data_pipelines.synthetic.codecs import decode_jpeg
 from data_pipelines.synthetic.generate import shoot, synthetic_clip
 from data_pipelines.synthetic.identity import make_identity
+from data_pipelines.synthetic.kinds import FORGERIES, GENUINE
 from data_pipelines.synthetic.performance import perform
 from data_pipelines.synthetic.plan import num_clips, plan_clip
 
+KINDS = [kind.name for kind in (GENUINE, *FORGERIES)]
 DIGESTS = """
 import hashlib, sys
 from data_pipelines.records.schema import encode_clip
@@ -104,6 +107,25 @@ def test_crops_are_upright_faces_with_the_mouth_in_its_box(clips):
         centres = (clip.mouth_boxes[:, :2] + clip.mouth_boxes[:, 2:]) / 2
         assert (np.abs(centres[:, 0] - 24) < 8).all()
         assert (centres[:, 1] > 26).all()
+
+
+def test_no_forgery_touches_the_random_stream_of_the_capture(preset, plan_of, monkeypatch):
+    # Noise that went on where the forgery's random numbers ended had another law in forged clips.
+    states = []
+    for name in ("film", "record"):
+        original = getattr(capture, name)
+
+        def spy(*arguments, original=original):
+            states.append(arguments[-1].bit_generator.state)
+            return original(*arguments)
+
+        monkeypatch.setattr(capture, name, spy)
+    for kind in KINDS:
+        plan = plan_of(kind, take=1)
+        shoot(0, preset, plan, perform(preset, 0, plan))
+    assert len(states) == 2 * len(KINDS)
+    assert states[0::2] == states[:1] * len(KINDS)
+    assert states[1::2] == states[1:2] * len(KINDS)
 
 
 def test_the_camera_cannot_tell_a_forgery(preset, plan_of):

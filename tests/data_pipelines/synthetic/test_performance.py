@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from data_pipelines.synthetic import performance as staging
+from data_pipelines.synthetic import speech
+from data_pipelines.synthetic import take as takes
 from data_pipelines.synthetic.performance import perform
 
 FPS = 25
@@ -96,6 +99,23 @@ def test_what_does_not_match_claims_no_delay(stage):
     assert stage("wrong").delay is None
     assert stage("tts").delay is None
     assert stage("swap").delay == 0
+
+
+def test_inserted_speech_is_padded_like_any_other(preset, plan_of, monkeypatch):
+    # Speech inserted with a padding of its own was told by its silence alone (AUC .8).
+    assert staging.draw_utterance is takes.draw_utterance is speech.draw_utterance
+    drawn = []
+
+    def spy(*arguments):
+        drawn.append((arguments[2], speech.draw_utterance(*arguments)))
+        return drawn[-1][1]
+
+    monkeypatch.setattr(staging, "draw_utterance", spy)
+    monkeypatch.setattr(staging.vocoders, "resynthesise_mel", lambda sound, rng, traces: sound)
+    inserted = perform(preset, 0, plan_of("tts", modalities="audio"))
+    [(seconds, utterance)] = drawn
+    assert seconds == preset.seconds
+    np.testing.assert_array_equal(inserted.audio, utterance.window(16_000))
 
 
 def test_borrowed_faces_and_voices_are_named(stage):
