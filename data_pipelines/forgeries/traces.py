@@ -54,3 +54,4 @@ SUBTLE = Traces(
     conversion_smoothing=(1, 3),
     mel_error=0.05,
 )
+STRENGTHS = {"clear": CLEAR, "subtle": SUBTLE}
