@@ -55,6 +55,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         if not self.path and not self.builder:
             raise ValueError("path is empty: name a prepared set with --config.data.path=DIR")
+        if len({self.path, *self.extra_paths}) <= len(self.extra_paths):
+            raise ValueError("extra_paths names a set twice, or path again")
         if self.genuine_only == "extra" and not self.extra_paths:
             raise ValueError("genuine_only is 'extra', but extra_paths names no set")
         for name, least in (("batch_size", 1), ("limit", 0), ("workers", 0)):

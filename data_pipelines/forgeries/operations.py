@@ -5,13 +5,14 @@ synthetic data set is made with the same functions. Knows nothing of records or 
 """
 
 import dataclasses
+import types
 from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from data_pipelines.errors import UserError, nearest
-from data_pipelines.forgeries import picture, sound, vocoders
+from data_pipelines.forgeries import picture, sound
 from data_pipelines.forgeries.regions import Regions
 from data_pipelines.forgeries.traces import Traces
 from data_pipelines.records.clip import FAKE, IN_SYNC, OUT_OF_SYNC, REAL, UNKNOWN
@@ -92,6 +93,13 @@ class Operation:
         return has_audio if self.touches_sound else has_video
 
 
+def _vocoders() -> types.ModuleType:
+    """Imported where a sound is first forged: it takes a second, and few programs forge any."""
+    from data_pipelines.forgeries import vocoders
+
+    return vocoders
+
+
 _PICTURE_FAKE, _SOUND_FAKE = Labels(FAKE, REAL, IN_SYNC), Labels(REAL, FAKE, IN_SYNC)
 _MISMATCH = Labels(REAL, REAL, OUT_OF_SYNC)
 
@@ -115,10 +123,10 @@ OPERATIONS = {
         picture=lambda f, r, t: picture.autoencode(f.frames, f.regions.faces, r, t),
         over_time=True,
     ),
-    "world": Operation(_SOUND_FAKE, sound=lambda a, o, r, t: vocoders.convert_voice(a, r, t)),
-    "mel": Operation(_SOUND_FAKE, sound=lambda a, o, r, t: vocoders.resynthesise_mel(a, r, t)),
-    "lpc": Operation(_SOUND_FAKE, sound=lambda a, o, r, t: vocoders.resynthesise_lpc(a, r)),
-    "pitch": Operation(_SOUND_FAKE, sound=lambda a, o, r, t: vocoders.shift_pitch(a, r)),
+    "world": Operation(_SOUND_FAKE, sound=lambda a, o, r, t: _vocoders().convert_voice(a, r, t)),
+    "mel": Operation(_SOUND_FAKE, sound=lambda a, o, r, t: _vocoders().resynthesise_mel(a, r, t)),
+    "lpc": Operation(_SOUND_FAKE, sound=lambda a, o, r, t: _vocoders().resynthesise_lpc(a, r)),
+    "pitch": Operation(_SOUND_FAKE, sound=lambda a, o, r, t: _vocoders().shift_pitch(a, r)),
     "splice": Operation(
         Labels(REAL, FAKE, UNKNOWN),
         sound=lambda a, o, r, t: sound.splice(a, o, r),

@@ -68,6 +68,8 @@ def test_a_missing_extra_set_is_named(config):
     ("values", "message"),
     [
         ({"genuine_only": "extra"}, "extra_paths names no set"),
+        ({"extra_paths": ("/set", "/set")}, "extra_paths names a set twice"),
+        ({"path": "/set", "extra_paths": ("/set",)}, "or path again"),
         ({"genuine_only": "al"}, "did you mean 'all'"),
         ({"extra_paths": "/set"}, "config.data.extra_paths must be a list"),
     ],
