@@ -6,13 +6,12 @@ import os
 import pathlib
 import shutil
 
-import numpy as np
-
 from cad_jax.experiment import DataConfig, ExperimentConfig
 from cad_jax.losses.total import LossConfig
+from data_pipelines.loading.pseudo_fake import fake_shares
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.preparation.spool import FINGERPRINT_FILE
-from data_pipelines.records.clip import FAKE, UNKNOWN
+from data_pipelines.records.clip import UNKNOWN
 from data_pipelines.records.metadata import INFO_FILE
 from data_pipelines.synthetic.build import build_dataset, default_directory
 from data_pipelines.synthetic.drawn import write_drawn_set
@@ -44,15 +43,28 @@ def build_data(config: ExperimentConfig) -> ExperimentConfig:
 
 
 def open_split(config: DataConfig, split: str) -> TFRecordSource:
-    """The clips of one split; of the training split only the first `config.limit`, if that is set.
+    """The clips of one split of `config.path`.
 
     Raises:
         UserError: no such set or split; a shard is damaged.
     """
-    source = TFRecordSource(config.path, split, on_corrupt=config.on_corrupt)
-    if config.limit and split == config.train_split:
-        return source.subset(range(min(config.limit, len(source))))
-    return source
+    return TFRecordSource(config.path, split, on_corrupt=config.on_corrupt)
+
+
+def open_training(config: DataConfig) -> TFRecordSource:
+    """What is trained on: the training splits of `config.path` and `config.extra_paths`, in order.
+
+    Raises:
+        UserError: no such set or split, or no genuine clip where only these are wanted; a shard is
+            damaged.
+    """
+    source = open_split(config, config.train_split)
+    if config.genuine_only == "all":
+        source = source.genuine()
+    for path in config.extra_paths:
+        extra = TFRecordSource(path, config.train_split, on_corrupt=config.on_corrupt)
+        source += extra if config.genuine_only == "none" else extra.genuine()
+    return source.subset(range(min(config.limit, len(source)))) if config.limit else source
 
 
 def copy_preparation(config: DataConfig, workdir: pathlib.Path) -> None:
@@ -62,18 +74,19 @@ def copy_preparation(config: DataConfig, workdir: pathlib.Path) -> None:
         shutil.copyfile(path, workdir / FINGERPRINT_FILE)
 
 
-def measure_priors(loss: LossConfig, source: TFRecordSource) -> LossConfig:
+def measure_priors(config: ExperimentConfig, source: TFRecordSource) -> LossConfig:
     """The loss with the training set's shares of fakes, which logit adjustment needs.
 
     One clip of each kind is added to the counts: a set of only fakes has no finite log-odds.
     """
+    shares = [fake_shares(clip, config.data.augment) for clip in source.summaries]
 
     def share(label: str) -> float:
-        labels = np.array([getattr(clip, label) for clip in source.summaries])
-        return float(((labels == FAKE).sum() + 1) / ((labels != UNKNOWN).sum() + 2))
+        known = sum(getattr(clip, label) != UNKNOWN for clip in source.summaries)
+        return (sum(clip[label] for clip in shares) + 1) / (known + 2)
 
     return dataclasses.replace(
-        loss,
+        config.loss,
         prior_fake=share("label"),
         prior_fake_video=share("label_video"),
         prior_fake_audio=share("label_audio"),

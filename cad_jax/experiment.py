@@ -26,10 +26,13 @@ class DataConfig:
         clip: what is cut out of a record.
         builder: makes the set where it is not there: `drawn`, or a preset of
             `data_pipelines.synthetic.presets`. Empty: takes what is there.
+        extra_paths: prepared sets trained on besides; evaluation is of `path` alone.
+        genuine_only: of which sets training takes the genuine clips (label 0) alone, `none`, the
+            `extra` ones or `all`; `augment.pseudo_fake` then makes the forged ones.
         train_split, validation_split: names of splits.
         test_splits: evaluated at the end, never used to choose anything.
         batch_size: clips a step, over all devices of all hosts.
-        limit: use the first clips of the training split only (an overfitting check); 0 for all.
+        limit: use the first clips of the training set only (an overfitting check); 0 for all.
         workers: loader processes; 0 loads in a thread. Changes nothing but the speed.
         on_corrupt: what a corrupt record does: `error`, or `skip` to replace, count and name it.
         augment: what training does to it.
@@ -38,6 +41,8 @@ class DataConfig:
     path: str
     clip: ClipSpec
     builder: str = ""
+    extra_paths: tuple[str, ...] = ()
+    genuine_only: Literal["none", "extra", "all"] = "none"
     train_split: str = "train"
     validation_split: str = "val"
     test_splits: tuple[str, ...] = ("test",)
@@ -50,6 +55,10 @@ class DataConfig:
     def __post_init__(self) -> None:
         if not self.path and not self.builder:
             raise ValueError("path is empty: name a prepared set with --config.data.path=DIR")
+        if len({self.path, *self.extra_paths}) <= len(self.extra_paths):
+            raise ValueError("extra_paths names a set twice, or path again")
+        if self.genuine_only == "extra" and not self.extra_paths:
+            raise ValueError("genuine_only is 'extra', but extra_paths names no set")
         for name, least in (("batch_size", 1), ("limit", 0), ("workers", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")

@@ -77,6 +77,8 @@ def tiny() -> dict[str, Any]:
         "batch_size": 24,
         "workers": 0,
         "limit": 0,
+        "extra_paths": (),
+        "genuine_only": "none",
         "train_split": "train",
         "validation_split": "val",
         "augment": {
@@ -86,6 +88,8 @@ def tiny() -> dict[str, Any]:
             "noise": 0.2,
             "sync_shift": 0.25,
             "sync_exchange": 0.1,
+            "pseudo_fake": 0.0,
+            "pseudo_fake_traces": "clear",
             "drop_video": 0.05,
             "drop_audio": 0.05,
         },

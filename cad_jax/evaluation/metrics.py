@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from data_pipelines.metrics import Labels, Scores, check_labelled_scores, counts_per_score
+from data_pipelines.metrics import Labels, Scores, auc, check_labelled_scores, counts_per_score
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
 
@@ -21,6 +21,36 @@ class Roc(NamedTuple):
 
     fpr: Float[np.ndarray, " p"]
     tpr: Float[np.ndarray, " p"]
+
+
+class WithinPairAuc(NamedTuple):
+    """AUC among clips of one original only, and the (fake, real) comparisons it is made of."""
+
+    auc: float
+    comparisons: int
+
+
+def within_pair_auc(
+    labels: Labels, scores: Scores, pairs: Shaped[np.ndarray, " n"]
+) -> WithinPairAuc:
+    """P(fake > real) + P(fake = real) / 2 over the fakes and reals made from the same original.
+
+    Who speaks, and how the original was filmed, cannot help here; only the forgery differs.
+
+    Args:
+        labels, scores: of n clips.
+        pairs: the original of each clip, of any type that sorts.
+    """
+    check_labelled_scores(labels, scores)
+    won, comparisons = 0.0, 0
+    for pair in np.unique(pairs):
+        own = pairs == pair
+        fake = int((labels[own] == 1).sum())
+        count = fake * int(own.sum() - fake)
+        if count:
+            won += count * auc(labels[own], scores[own])
+            comparisons += count
+    return WithinPairAuc(won / comparisons if comparisons else np.nan, comparisons)
 
 
 def average_precision(labels: Labels, scores: Scores) -> float:

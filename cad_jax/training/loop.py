@@ -17,7 +17,7 @@ from clu import parameter_overview
 from tqdm import tqdm
 
 from cad_jax.checkpoint import Checkpoints, Progress, TrainState
-from cad_jax.data import copy_preparation, measure_priors, open_split
+from cad_jax.data import copy_preparation, measure_priors, open_split, open_training
 from cad_jax.experiment import ExperimentConfig, refuse_other_experiment
 from cad_jax.models.functional import Params
 from cad_jax.parallel.mesh import make_mesh
@@ -58,11 +58,11 @@ def train(config: ExperimentConfig, workdir: pathlib.Path) -> bool:
         UserError: data, configuration or work folder do not fit; the loss is not finite.
     """
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-    source = open_split(config.data, config.data.train_split)
+    source = open_training(config.data)
     validation = open_split(config.data, config.data.validation_split)
     for split in config.data.test_splits:
         open_split(config.data, split)  # better missing now than after the training
-    config = dataclasses.replace(config, loss=measure_priors(config.loss, source))
+    config = dataclasses.replace(config, loss=measure_priors(config, source))
     learner = Learner(config, mesh, make_model(config))
     checkpoints = Checkpoints(workdir)
     state, progress = _resume_or_init(learner, checkpoints, workdir)

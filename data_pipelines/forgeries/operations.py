@@ -5,13 +5,14 @@ synthetic data set is made with the same functions. Knows nothing of records or 
 """
 
 import dataclasses
+import types
 from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from data_pipelines.errors import UserError, nearest
-from data_pipelines.forgeries import picture, sound, vocoders
+from data_pipelines.forgeries import picture, sound
 from data_pipelines.forgeries.regions import Regions
 from data_pipelines.forgeries.traces import Traces
 from data_pipelines.records.clip import FAKE, IN_SYNC, OUT_OF_SYNC, REAL, UNKNOWN
@@ -64,48 +65,77 @@ class ForgeryError(UserError):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Operation:
+class Operation:
+    """What a forgery does and needs.
+
+    Attributes:
+        labels: of the forged clip, for genuine footage with both modalities.
+        picture: (footage, rng, traces) -> frames, mask; none where the picture stays.
+        sound: (audio, other audio, rng, traces) -> audio; none where it stays or is delayed.
+        needs_other: whether another clip's sound is needed.
+        over_time: whether a frame's forgery depends on its neighbours.
+    """
+
     labels: Labels
-    picture: Callable | None = None  # (footage, rng, traces) -> frames, mask
-    sound: Callable | None = None  # (audio, other audio, rng, traces) -> audio
+    picture: Callable | None = None
+    sound: Callable | None = None
     needs_other: bool = False
+    over_time: bool = False
+
+    @property
+    def touches_sound(self) -> bool:
+        return self.picture is None
+
+    def fits(self, has_video: bool, has_audio: bool) -> bool:
+        """Whether a clip with these modalities would be forged by it."""
+        if self.labels.sync == OUT_OF_SYNC:
+            return has_video and has_audio
+        return has_audio if self.touches_sound else has_video
+
+
+def _vocoders() -> types.ModuleType:
+    """Imported where a sound is first forged: it takes a second, and few programs forge any."""
+    from data_pipelines.forgeries import vocoders
+
+    return vocoders
 
 
 _PICTURE_FAKE, _SOUND_FAKE = Labels(FAKE, REAL, IN_SYNC), Labels(REAL, FAKE, IN_SYNC)
 _MISMATCH = Labels(REAL, REAL, OUT_OF_SYNC)
 
-_OPERATIONS = {
-    "self_blend": _Operation(
+OPERATIONS = {
+    "self_blend": Operation(
         _PICTURE_FAKE, picture=lambda f, r, t: picture.self_blend(f.frames, f.regions.faces, r, t)
     ),
-    "mouth": _Operation(
+    "mouth": Operation(
         _PICTURE_FAKE,
         picture=lambda f, r, t: picture.regenerate_mouth(
             f.frames, f.frames, f.regions.mouths, r, t
         ),
     ),
-    "smooth": _Operation(
+    "smooth": Operation(
         _PICTURE_FAKE,
         picture=lambda f, r, t: picture.smooth_over_time(f.frames, f.regions.faces, r),
+        over_time=True,
     ),
-    "neural": _Operation(
-        _PICTURE_FAKE, picture=lambda f, r, t: picture.autoencode(f.frames, f.regions.faces, r, t)
+    "neural": Operation(
+        _PICTURE_FAKE,
+        picture=lambda f, r, t: picture.autoencode(f.frames, f.regions.faces, r, t),
+        over_time=True,
     ),
-    "world": _Operation(_SOUND_FAKE, sound=lambda a, o, r, t: vocoders.convert_voice(a, r, t)),
-    "mel": _Operation(_SOUND_FAKE, sound=lambda a, o, r, t: vocoders.resynthesise_mel(a, r, t)),
-    "lpc": _Operation(_SOUND_FAKE, sound=lambda a, o, r, t: vocoders.resynthesise_lpc(a, r)),
-    "pitch": _Operation(_SOUND_FAKE, sound=lambda a, o, r, t: vocoders.shift_pitch(a, r)),
-    "splice": _Operation(
+    "world": Operation(_SOUND_FAKE, sound=lambda a, o, r, t: _vocoders().convert_voice(a, r, t)),
+    "mel": Operation(_SOUND_FAKE, sound=lambda a, o, r, t: _vocoders().resynthesise_mel(a, r, t)),
+    "lpc": Operation(_SOUND_FAKE, sound=lambda a, o, r, t: _vocoders().resynthesise_lpc(a, r)),
+    "pitch": Operation(_SOUND_FAKE, sound=lambda a, o, r, t: _vocoders().shift_pitch(a, r)),
+    "splice": Operation(
         Labels(REAL, FAKE, UNKNOWN),
         sound=lambda a, o, r, t: sound.splice(a, o, r),
         needs_other=True,
     ),
-    "foreign": _Operation(
-        _MISMATCH, sound=lambda a, o, r, t: sound.replace(a, o), needs_other=True
-    ),
-    "delay": _Operation(_MISMATCH),
+    "foreign": Operation(_MISMATCH, sound=lambda a, o, r, t: sound.replace(a, o), needs_other=True),
+    "delay": Operation(_MISMATCH),
 }
-NAMES = tuple(_OPERATIONS)
+NAMES = tuple(OPERATIONS)
 
 
 def forge(
@@ -130,9 +160,9 @@ def forge(
     Raises:
         ForgeryError: unknown name, or the footage lacks what the operation needs.
     """
-    if name not in _OPERATIONS:
+    if name not in OPERATIONS:
         raise ForgeryError(f"no forgery {name!r}; {nearest(name, NAMES)}")
-    operation = _OPERATIONS[name]
+    operation = OPERATIONS[name]
     _check(name, operation, footage, other)
     frames, audio, delayed = footage.frames, footage.audio, 0.0
     mask = np.zeros(frames.shape[:3], np.float32)
@@ -147,11 +177,10 @@ def forge(
     return Forgery(frames, audio, _present(operation.labels, footage), mask, delayed)
 
 
-def _check(name: str, operation: _Operation, footage: Footage, other: np.ndarray | None) -> None:
-    touches_sound = operation.sound is not None or name == "delay"
+def _check(name: str, operation: Operation, footage: Footage, other: np.ndarray | None) -> None:
     if operation.picture is not None and not len(footage.frames):
         raise ForgeryError(f"forgery {name!r} needs a picture; this clip has none")
-    if touches_sound and not len(footage.audio):
+    if operation.touches_sound and not len(footage.audio):
         raise ForgeryError(f"forgery {name!r} needs sound; this clip has none")
     if operation.needs_other and (other is None or not len(other)):
         raise ForgeryError(f"forgery {name!r} needs another clip's sound")

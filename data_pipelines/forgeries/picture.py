@@ -41,7 +41,8 @@ def swap_face(
         corners = outline + rng.normal(0, jitter * scale, 2)
         mask = polygon_mask(corners, frame.shape[:2], grow=grow, feather=feather)
         pasted = low_resolution(face.astype(np.float32), resolution, cv2.INTER_LINEAR)
-        pasted = _transfer_colour(pasted, frame, mask, transfer)
+        area = _extent(mask)
+        pasted[area] = _transfer_colour(pasted[area], frame[area], mask[area], transfer)
         forged[index], masks[index] = _blend(frame, pasted, mask), mask
     return forged, masks
 
@@ -56,14 +57,15 @@ def self_blend(
     """
     gain = (1 + rng.normal(0, 0.06, 3)).astype(np.float32)
     offset = np.float32(rng.normal(0, 8))
+    retouched = np.arange(256, dtype=np.uint8)[:, None] * gain + offset  # of each level
+    table = np.clip(retouched, 0, 255).astype(np.uint8)[None]
     middle = tuple(float(value) for value in faces.mean(axis=(0, 1)))
     turn = cv2.getRotationMatrix2D(middle, rng.normal(0, 1.0), float(np.exp(rng.normal(0, 0.02))))
     turn[:, 2] += rng.normal(0, 0.8 * _scale(frames), 2)
     donor = np.empty_like(frames)
     for index, frame in enumerate(frames):
-        retouched = np.clip(frame * gain + offset, 0, 255).astype(np.uint8)
         donor[index] = cv2.warpAffine(
-            retouched, turn, frame.shape[1::-1], borderMode=cv2.BORDER_REFLECT
+            cv2.LUT(frame, table), turn, frame.shape[1::-1], borderMode=cv2.BORDER_REFLECT
         )
     return swap_face(frames, donor, faces, rng, traces)
 
@@ -146,18 +148,45 @@ def _transfer_colour(
     pasted: np.ndarray, target: np.ndarray, mask: np.ndarray, strength: float
 ) -> np.ndarray:
     """Moves the pasted colours' mean and deviation to the target's (Reinhard et al. 2001)."""
-    inside = mask > 0.5
+    inside = mask.ravel() > 0.5
     if inside.sum() < 20:
         return pasted
-    ours, theirs = pasted[inside], target[inside].astype(np.float32)
-    gain = theirs.std(axis=0) / (ours.std(axis=0) + 0.25)
-    matched = (pasted - ours.mean(axis=0)) * gain + theirs.mean(axis=0)
-    return pasted + np.float32(strength) * (matched - pasted)
+    ours, our_deviation = _mean_and_deviation(pasted, inside)
+    theirs, their_deviation = _mean_and_deviation(target.astype(np.float32), inside)
+    gain = their_deviation / (our_deviation + 0.25)
+    # Along rows: numpy is slow where the innermost axis is as short as 3.
+    ours, theirs, gain = (np.tile(channels, pasted.shape[1]) for channels in (ours, theirs, gain))
+    flat = pasted.reshape(len(pasted), -1)
+    matched = (flat - ours) * gain + theirs
+    return (flat + np.float32(strength) * (matched - flat)).reshape(pasted.shape)
+
+
+def _mean_and_deviation(
+    image: np.ndarray, inside: np.ndarray
+) -> tuple[Float32[np.ndarray, "3"], Float32[np.ndarray, "3"]]:
+    """Of each channel over the pixels inside; einsum sums four times as fast as numpy's `mean`."""
+    pixels = image.reshape(-1, 3).compress(inside, axis=0)
+    count = np.float32(len(pixels))
+    mean = np.einsum("nc->c", pixels) / count
+    centred = pixels - mean
+    return mean, np.sqrt(np.einsum("nc,nc->c", centred, centred) / count)
 
 
 def _blend(frame: np.ndarray, pasted: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    base = frame.astype(np.float32)
-    return np.clip(base + mask[..., None] * (pasted - base) + 0.5, 0, 255).astype(np.uint8)
+    """The frame with what is pasted; only where the mask is not 0 is there anything to do."""
+    area = _extent(mask)
+    base, weight = frame[area].astype(np.float32), mask[area][..., None]
+    blended = frame.copy()
+    blended[area] = np.clip(base + weight * (pasted[area] - base) + 0.5, 0, 255).astype(np.uint8)
+    return blended
+
+
+def _extent(mask: np.ndarray) -> tuple[slice, slice]:
+    """The rectangle outside of which the mask is 0."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return slice(0), slice(0)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _empty_masks(frames: np.ndarray) -> np.ndarray:

@@ -57,3 +57,4 @@ SUBTLE = Traces(
     conversion_cepstrum=(30, 45),
     mel_error=0.05,
 )
+STRENGTHS = {"clear": CLEAR, "subtle": SUBTLE}

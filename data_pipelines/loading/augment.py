@@ -7,13 +7,15 @@ sources or order. All of it is off by default.
 
 import dataclasses
 from collections.abc import Callable
+from typing import Literal
 
 import cv2
 import numpy as np
 import simplejpeg
 from jaxtyping import Float32, UInt8
 
-from data_pipelines.errors import UserError
+from data_pipelines.errors import UserError, nearest
+from data_pipelines.forgeries.operations import NAMES
 from data_pipelines.loading.transforms import ClipRow, without_audio, without_video
 from data_pipelines.records.clip import (
     IN_SYNC,
@@ -47,9 +49,13 @@ class AugmentConfig:
         noise_snr_db: signal over white noise.
         band_limit_hz: everything above is removed.
         sync_shift_seconds: how far the sound is shifted, either way.
+        pseudo_fake_operations: names of `forgeries.operations`, equally likely where they fit. The
+            default leaves out what the synthetic set keeps for its test of unseen manipulations
+            (lpc, pitch, neural, smooth).
+        pseudo_fake_traces: how visible and audible they are; see `forgeries.traces`.
 
     Raises:
-        UserError: a probability is not one.
+        UserError: a probability is not one; there is no such operation.
     """
 
     flip: float = 0.0
@@ -62,6 +68,7 @@ class AugmentConfig:
     band_limit: float = 0.0
     sync_shift: float = 0.0
     sync_exchange: float = 0.0
+    pseudo_fake: float = 0.0
     drop_video: float = 0.0
     drop_audio: float = 0.0
     colour_range: float = 0.2
@@ -72,6 +79,8 @@ class AugmentConfig:
     noise_snr_db: tuple[float, float] = (15.0, 40.0)
     band_limit_hz: tuple[float, float] = (3000.0, 7500.0)
     sync_shift_seconds: tuple[float, float] = (0.2, 0.6)
+    pseudo_fake_operations: tuple[str, ...] = ("self_blend", "mouth", "world", "mel", "splice")
+    pseudo_fake_traces: Literal["clear", "subtle"] = "clear"
 
     def __post_init__(self) -> None:
         chances = {
@@ -79,11 +88,18 @@ class AugmentConfig:
             for field in dataclasses.fields(self)
             if field.default == 0.0
         }
-        chances["sync_shift + sync_exchange"] = self.sync_shift + self.sync_exchange
+        chances["sync_shift + sync_exchange + pseudo_fake"] = (
+            self.sync_shift + self.sync_exchange + self.pseudo_fake
+        )
         chances["drop_video + drop_audio"] = self.drop_video + self.drop_audio
         for name, chance in chances.items():
             if not 0 <= chance <= 1:
                 raise UserError(f"augmentation: {name} is {chance}; it must lie in 0 to 1")
+        if not self.pseudo_fake_operations:
+            raise UserError("augmentation: pseudo_fake_operations is empty; name at least one")
+        for name in self.pseudo_fake_operations:
+            if name not in NAMES:
+                raise UserError(f"augmentation: no forgery {name!r}; {nearest(name, NAMES)}")
 
 
 NO_AUGMENTATION = AugmentConfig()

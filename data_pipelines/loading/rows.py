@@ -1,7 +1,7 @@
 """What the loader maps: a sample to a training row, a position to an evaluation row.
 
-Owns the choice of window and the sync negatives, which need the source for their donors. Picklable,
-for worker processes.
+Owns the choice of window, the sync negatives and the pseudo-fakes, which need the source for their
+donors. Picklable, for worker processes.
 """
 
 import dataclasses
@@ -10,9 +10,18 @@ import functools
 import numpy as np
 from jaxtyping import Bool
 
+from data_pipelines.forgeries.operations import OPERATIONS
 from data_pipelines.loading.augment import AugmentConfig, augment_row, exchange_sound, is_genuine
+from data_pipelines.loading.pseudo_fake import fitting_operations, forge_cut
 from data_pipelines.loading.source import Sample, TFRecordSource
-from data_pipelines.loading.transforms import ClipRow, blank_row, clip_row
+from data_pipelines.loading.transforms import (
+    ClipRow,
+    Cut,
+    blank_row,
+    clip_row,
+    cut_window,
+    row_of_cut,
+)
 from data_pipelines.loading.window import (
     ClipSpec,
     Window,
@@ -36,14 +45,21 @@ class TrainingRow:
         _ = self.source.pairs
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> ClipRow:
-        clip, window = self._choose(sample, rng)
-        pair = int(self.source.pairs[sample.index])
-        row = clip_row(Sample(sample.index, clip), self.spec, window, pair)
+        chance = rng.random()
+        clip, window = self._choose(sample, chance, rng)
+        operations = self._pseudo_fakes(clip, chance)
+        if operations:
+            cut = self._forge(sample, window, str(rng.choice(operations)), rng)
+        else:
+            cut = cut_window(clip, self.spec, window)
+        row = row_of_cut(cut, self.spec, sample.index, int(self.source.pairs[sample.index]))
         return augment_row(row, self.config, rng)
 
-    def _choose(self, sample: Sample, rng: np.random.Generator) -> tuple[ClipRecord, Window]:
+    def _choose(
+        self, sample: Sample, chance: float, rng: np.random.Generator
+    ) -> tuple[ClipRecord, Window]:
         """The clip, perhaps made a sync negative, and the window of it to take."""
-        clip, chance = sample.clip, rng.random()
+        clip = sample.clip
         if is_genuine(clip) and chance < self.config.sync_shift:
             window = misaligned_window(clip, self.spec, self.config.sync_shift_seconds, rng)
             if window is not None:
@@ -54,10 +70,33 @@ class TrainingRow:
                 clip = exchange_sound(clip, donor)
         return clip, random_window(clip, self.spec, rng)
 
+    def _pseudo_fakes(self, clip: ClipRecord, chance: float) -> tuple[str, ...]:
+        """The operations of which one is to forge this clip; none for most clips."""
+        negatives = self.config.sync_shift + self.config.sync_exchange
+        if not negatives <= chance < negatives + self.config.pseudo_fake:
+            return ()
+        return fitting_operations(clip, self.config)
+
+    def _forge(self, sample: Sample, window: Window, name: str, rng: np.random.Generator) -> Cut:
+        operation = OPERATIONS[name]
+        cut = cut_window(sample.clip, self.spec, window, every_frame=operation.over_time)
+        other = None
+        if operation.needs_other:
+            donor = self._donor(sample, rng)
+            if donor is None:
+                return cut
+            first = int(rng.integers(max(0, donor.audio.size - self.spec.num_samples) + 1))
+            other = donor.audio[first : first + self.spec.num_samples] / np.float32(32768)
+        return forge_cut(cut, name, self.config.pseudo_fake_traces, rng, other)
+
     def _donor(self, sample: Sample, rng: np.random.Generator) -> ClipRecord | None:
-        """Another genuine clip, of another original; None where there is none."""
-        pair = self.source.pairs[sample.index]
+        """Another genuine clip of the same set and another original; None where there is none.
+
+        Sound of another set would be known by its recording, not by what was done.
+        """
+        pair, number = self.source.pairs[sample.index], self.source.sets[sample.index]
         others = self._genuine & ((self.source.pairs != pair) | (pair < 0))
+        others &= self.source.sets == number
         others[sample.index] = False
         candidates = np.flatnonzero(others)
         if not candidates.size:

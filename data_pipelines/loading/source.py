@@ -1,4 +1,4 @@
-"""Random access to the clips of a prepared split, as a Grain data source.
+"""Random access to the clips of a prepared split, or of several sets' splits, for Grain.
 
 Owns opening, checking and naming what is broken on disk, and the table of clips. Knows nothing of
 windows, images or batches.
@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 from data_pipelines.errors import UserError
-from data_pipelines.records.clip import ClipRecord
+from data_pipelines.records.clip import REAL, ClipRecord
 from data_pipelines.records.metadata import read_metadata
 from data_pipelines.records.schema import ClipSummary, decode_clip, decode_summary
 from data_pipelines.records.tfrecord import RecordError, payload_view, read_index, read_payload
@@ -117,11 +117,24 @@ class TFRecordSource:
         return tuple(self._summary(position) for position in range(len(self)))
 
     @functools.cached_property
+    def sets(self) -> Int32[np.ndarray, " n"]:
+        """By position, the number of the prepared directory the clip is from."""
+        directories = [shard.parent for shard in self._shards]
+        numbers = {directory: i for i, directory in enumerate(dict.fromkeys(directories))}
+        of_shard = np.array([numbers[directory] for directory in directories], np.int32)
+        return of_shard[self._entries[:, 0]]
+
+    @functools.cached_property
     def pairs(self) -> Int32[np.ndarray, " n"]:
-        """By position, the number of the clip's `pair_id` among the sorted ones; -1 where empty."""
-        ids = sorted({clip.pair_id for clip in self.summaries} - {""})
-        numbers = {pair_id: number for number, pair_id in enumerate(ids)} | {"": -1}
-        return np.array([numbers[clip.pair_id] for clip in self.summaries], np.int32)
+        """By position, the number of the clip's original; -1 where there is none known.
+
+        Originals are numbered by set and sorted `pair_id`: sets may use the same names.
+        """
+        ids = [clip.pair_id for clip in self.summaries]
+        originals = list(zip(self.sets.tolist(), ids, strict=True))
+        known = sorted({original for original in originals if original[1]})
+        numbers = {original: number for number, original in enumerate(known)}
+        return np.array([numbers.get(original, -1) for original in originals], np.int32)
 
     def subset(self, indices: Sequence[int]) -> "TFRecordSource":
         """A source of the clips at `indices`, in that order, renumbered from 0.
@@ -135,16 +148,41 @@ class TFRecordSource:
             raise ValueError(f"a subset of {self._name} needs at least one clip")
         if chosen.min() < 0 or chosen.max() >= len(self):
             raise IndexError(f"a subset of {self._name} must name clips 0 to {len(self) - 1}")
-        part = object.__new__(type(self))
-        part.__dict__ = {
-            "_name": self._name,
-            "_shards": self._shards,
+        return self._with(self._name, self._shards, self._entries[chosen])
+
+    def genuine(self) -> "TFRecordSource":
+        """The clips of which all is known to be genuine (`label` 0), renumbered from 0.
+
+        Raises:
+            UserError: there are none.
+        """
+        chosen = [i for i, clip in enumerate(self.summaries) if clip.label == REAL]
+        if not chosen:
+            raise UserError(f"{self._name} in {self._shards[0].parent} has no genuine clips")
+        return self.subset(chosen)
+
+    def __add__(self, other: "TFRecordSource") -> "TFRecordSource":
+        """The clips of this source, then those of another, renumbered from 0."""
+        entries = other._entries + [len(self._shards), 0, 0]
+        return self._with(
+            f"{self._name} + {other._name}",
+            self._shards + other._shards,
+            np.concatenate([self._entries, entries]),
+        )
+
+    def _with(
+        self, name: str, shards: list[pathlib.Path], entries: Int64[np.ndarray, "n 3"]
+    ) -> "TFRecordSource":
+        source = object.__new__(type(self))
+        source.__dict__ = {
+            "_name": name,
+            "_shards": shards,
             "_on_corrupt": self._on_corrupt,
-            "_entries": self._entries[chosen],
+            "_entries": entries,
             "_maps": {},
             "corrupt": {},
         }
-        return part
+        return source
 
     def _read(self, position: int) -> ClipRecord:
         number, offset, length = self._entries[position].tolist()

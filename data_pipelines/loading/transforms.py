@@ -1,13 +1,16 @@
 """A record's window as one row of a batch: chosen frames decoded, mouths cropped, sound cut, masks.
 
-Owns the row and everything deterministic about it. Knows nothing of augmentation or order.
+Owns the row and everything deterministic about it, in two steps: the window is cut out of the
+record (`Cut`), then made a row. Knows nothing of augmentation or order.
 A row has the keys of `ClipBatch`, each without the batch axis.
 """
+
+import dataclasses
 
 import cv2
 import numpy as np
 import simplejpeg
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from data_pipelines.errors import UserError
 from data_pipelines.loading.source import Sample
@@ -19,6 +22,31 @@ ClipRow = dict[str, np.ndarray]
 MOUTH_MARGIN = 1.2  # side of the mouth crop over the larger side of the mouth's box
 _SMOOTHING = 5  # frames the mouth's centre is averaged over
 _MAX_SIDE = 4096  # pixels; a larger JPEG is not a face crop
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """What lies in a window, decoded, at the record's own size.
+
+    Attributes:
+        bins: grid bins of the frames, counted from the window's start.
+        frames: RGB, one a bin.
+        mouth_boxes: the record's, x0, y0, x1, y1 in pixels.
+        mouth_centres, mouth_side: where to crop the mouths; see `smooth_mouths`.
+        waveform, waveform_mask: see `window.cut_sound`.
+        label_video, label_audio, label_sync: the record's.
+    """
+
+    bins: tuple[int, ...]
+    frames: tuple[UInt8[np.ndarray, "h w 3"], ...]
+    mouth_boxes: Float[np.ndarray, "n 4"]
+    mouth_centres: Float[np.ndarray, "n 2"]
+    mouth_side: float
+    waveform: Float32[np.ndarray, " s"]
+    waveform_mask: Bool[np.ndarray, " g"]
+    label_video: int
+    label_audio: int
+    label_sync: int
 
 
 def clip_row(sample: Sample, spec: ClipSpec, window: Window, pair: int) -> ClipRow:
@@ -37,16 +65,53 @@ def clip_row(sample: Sample, spec: ClipSpec, window: Window, pair: int) -> ClipR
     Raises:
         UserError: a chosen frame is not a JPEG picture of sensible size; names clip and frame.
     """
-    clip = sample.clip
-    row = blank_row(spec, sample.index)
-    _fill_picture(row, clip, spec, window)
-    row["waveform"], row["waveform_mask"] = cut_sound(clip, spec, window)
+    return row_of_cut(cut_window(sample.clip, spec, window), spec, sample.index, pair)
+
+
+def cut_window(
+    clip: ClipRecord, spec: ClipSpec, window: Window, *, every_frame: bool = False
+) -> Cut:
+    """Decodes what a row needs of a window.
+
+    Args:
+        clip: the record.
+        spec: the row's shape.
+        window: which part of the clip.
+        every_frame: decodes also the frames that only their neighbours need.
+
+    Raises:
+        UserError: a chosen frame is not a JPEG picture of sensible size; names clip and frame.
+    """
+    wanted = range(spec.num_bins) if spec.mouth_size or every_frame else frame_bins(spec).tolist()
+    bins = [bin_ for bin_ in wanted if window.start + bin_ < len(clip.frames)]
+    indices = [window.start + bin_ for bin_ in bins]
+    centres, side = smooth_mouths(clip.mouth_boxes)
+    waveform, waveform_mask = cut_sound(clip, spec, window)
+    return Cut(
+        bins=tuple(bins),
+        frames=tuple(_decode(clip, index) for index in indices),
+        mouth_boxes=clip.mouth_boxes[indices],
+        mouth_centres=centres[indices],
+        mouth_side=side,
+        waveform=waveform,
+        waveform_mask=waveform_mask,
+        label_video=clip.label_video,
+        label_audio=clip.label_audio,
+        label_sync=clip.label_sync,
+    )
+
+
+def row_of_cut(cut: Cut, spec: ClipSpec, clip_index: int, pair: int) -> ClipRow:
+    """The row of a window that was cut out; see `clip_row`."""
+    row = blank_row(spec, clip_index)
+    _fill_picture(row, cut, spec)
+    row["waveform"], row["waveform_mask"] = cut.waveform, cut.waveform_mask
     row |= _scalars(
         has_video=bool(row["frame_mask"].any()),
         has_audio=bool(row["waveform_mask"].any()),
         valid=True,
     )
-    row |= _labels(clip.label_video, clip.label_audio, clip.label_sync)
+    row |= _labels(cut.label_video, cut.label_audio, cut.label_sync)
     row["pair"] = np.asarray(pair, np.int32)
     return relabel(row)
 
@@ -107,21 +172,15 @@ def _scalars(**flags: bool) -> ClipRow:
     return {name: np.asarray(value) for name, value in flags.items()}
 
 
-def _fill_picture(row: ClipRow, clip: ClipRecord, spec: ClipSpec, window: Window) -> None:
-    """Decodes each needed frame once, for the face, the mouth or both."""
+def _fill_picture(row: ClipRow, cut: Cut, spec: ClipSpec) -> None:
+    """Face, mouth or both of each frame."""
     face_slots = {int(bin_): slot for slot, bin_ in enumerate(frame_bins(spec))}
-    needed = range(spec.num_bins) if spec.mouth_size else face_slots
-    centres, side = smooth_mouths(clip.mouth_boxes)
-    for bin_ in needed:
-        index = window.start + bin_
-        if index >= len(clip.frames):
-            break
-        image = _decode(clip, index)
+    for bin_, image, centre in zip(cut.bins, cut.frames, cut.mouth_centres, strict=True):
         if bin_ in face_slots:
             row["frames"][face_slots[bin_]] = _resize(image, spec.image_size)
             row["frame_mask"][face_slots[bin_]] = True
         if spec.mouth_size:
-            mouth = crop_square(image, centres[index], side)
+            mouth = crop_square(image, centre, cut.mouth_side)
             row["mouth_frames"][bin_] = _resize(mouth, spec.mouth_size)
             row["mouth_mask"][bin_] = True
 

@@ -173,3 +173,16 @@ def test_bootstrap_of_5000_clips_takes_seconds():
     start = time.process_time()
     metrics.bootstrap_interval(auc, labels, scores, names, draws=1000)
     assert time.process_time() - start < 10
+
+
+def test_within_pair_auc_compares_clips_of_one_original_only():
+    labels = np.array([1, 0, 1, 1, 0, 0, 1])
+    scores = np.array([0.2, 0.1, 0.1, 0.6, 0.7, 0.7, 0.9])
+    pairs = np.array(["a", "a", "a", "b", "b", "b", "c"])
+    result = metrics.within_pair_auc(labels, scores, pairs)
+    # a: 0.2 > 0.1, 0.1 = 0.1; b: twice 0.6 < 0.7; c has no real clip.
+    assert result == (pytest.approx((1 + 0.5 + 0 + 0) / 4), 4)
+    alone = metrics.within_pair_auc(labels[:1], scores[:1], pairs[:1])
+    assert (np.isnan(alone.auc), alone.comparisons) == (True, 0)
+    with pytest.raises(ValueError, match="labels 0 or 1"):
+        metrics.within_pair_auc(labels - 1, scores, pairs)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cad_jax.data import open_split
+from cad_jax.data import open_training
 from cad_jax.evaluation.evaluate import score_table
 from cad_jax.evaluation.report import evaluate_table
 from cad_jax.inference import Detector
@@ -22,7 +22,7 @@ def test_sixteen_clips_are_learnt_by_every_head(small_experiment, tmp_path):
         train={"steps": 300, "log_every": 50, "evaluate_every": 300, "checkpoint_every": 300},
     )
     train(config, tmp_path)
-    detector, source = Detector.load(tmp_path), open_split(config.data, "train")
+    detector, source = Detector.load(tmp_path), open_training(config.data)
     assert len(source) == 16
     report = evaluate_table(
         score_table(source.summaries, detector.scorer.split(detector.params, source)), 0.5, 1

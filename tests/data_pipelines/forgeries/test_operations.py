@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from data_pipelines.forgeries.operations import NAMES, Footage, ForgeryError, forge
+from data_pipelines.forgeries.operations import NAMES, OPERATIONS, Footage, ForgeryError, forge
 from data_pipelines.forgeries.traces import CLEAR
 
 LABELS = {  # video, audio, sync
@@ -58,3 +58,33 @@ def test_wrong_use_is_named(footage):
         run("neural", unseen)
     with pytest.raises(ForgeryError, match="'splice' needs another clip"):
         run("splice", footage)
+
+
+@pytest.mark.parametrize("name", LABELS)
+@pytest.mark.parametrize("modalities", [(True, False), (False, True), (False, False)])
+def test_an_operation_fits_where_it_would_forge(name, modalities, footage, other_voice):
+    has_video, has_audio = modalities
+    part = Footage(
+        footage.frames if has_video else footage.frames[:0],
+        footage.regions,
+        footage.audio if has_audio else footage.audio[:0],
+    )
+    try:
+        forged = 1 in dataclasses.astuple(run(name, part, other_voice).labels)[:2]
+    except ForgeryError:
+        forged = False
+    assert OPERATIONS[name].fits(*modalities) == forged
+    assert OPERATIONS[name].fits(True, True)
+
+
+@pytest.mark.parametrize("name", [n for n in LABELS if OPERATIONS[n].picture is not None])
+def test_only_what_works_over_time_needs_the_neighbours(name, footage):
+    """Whether the first frame's forgery depends on the others."""
+    frames = footage.frames.copy()
+    frames[1:] = frames[1:, ::-1]
+    other = dataclasses.replace(footage, frames=frames)
+    same = [
+        np.array_equal(*(run(name, clip, seed=seed).frames[0] for clip in (footage, other)))
+        for seed in range(4)
+    ]
+    assert all(same) != OPERATIONS[name].over_time

@@ -54,13 +54,27 @@ def test_regions_follow_the_landmarks(landmarks):
     np.testing.assert_allclose(regions.faces[1] - regions.faces[0], [[5, 0]] * 27, atol=1e-9)
 
 
+def crop_regions(*, turned: float = 0.0, opened: float = 0.0):
+    """Regions of a 96 px crop and the face's height; the mouth is off its place by pixels."""
+    height = 96 / (1 + 0.3)
+    centre, side = np.array([47.5 + turned, 47.5 + 0.234 * height + opened]), 0.45 * height
+    boxes = np.tile([*(centre - side / 2), *(centre + side / 2)], (3, 1))
+    return regions_of_crop(boxes, 96), boxes, height
+
+
 def test_regions_of_a_prepared_crop_cover_the_face():
-    size, margin = 96, 0.3
-    side = 0.45 * size / (1 + margin)
-    boxes = np.tile([48 - side / 2, 58, 48 + side / 2, 58 + side], (3, 1))
-    regions = regions_of_crop(boxes, size)
-    height = size / (1 + margin)
+    regions, boxes, height = crop_regions()
     assert regions.faces.shape[0] == 3
     assert regions.faces[0, :, 1].max() == pytest.approx(47.5 + height / 2)  # the chin
     assert regions.faces[0, :, 1].min() == pytest.approx(47.5 - 0.3 * height)
     np.testing.assert_array_equal(regions.mouths, boxes)
+
+
+def test_the_outline_follows_head_and_jaw():
+    still, turned, opened = (
+        crop_regions(**change)[0].faces[0] for change in ({}, {"turned": 3.0}, {"opened": 2.0})
+    )
+    np.testing.assert_allclose(turned - still, np.tile([7.5, 0], (len(still), 1)), atol=1e-9)
+    chin, brows = still[:, 1].argmax(), still[:, 1] < 47.5
+    np.testing.assert_allclose(opened[chin] - still[chin], [0, 4.0], atol=1e-9)
+    np.testing.assert_allclose(opened[brows], still[brows], atol=1e-9)

@@ -75,17 +75,21 @@ def without_picture() -> Callable[[ClipRecord], ClipRecord]:
 
 @pytest.fixture
 def write_source(tmp_path: pathlib.Path) -> WriteSource:
-    """Writes clips as the split `train` of `tmp_path`, three a shard, and opens it."""
+    """Writes clips as the split `train` of a folder of `tmp_path`, three a shard, and opens it."""
 
-    def write(clips: Sequence[ClipRecord], on_corrupt: str = "error") -> TFRecordSource:
+    def write(
+        clips: Sequence[ClipRecord], on_corrupt: str = "error", folder: str = "."
+    ) -> TFRecordSource:
+        directory = tmp_path / folder
+        directory.mkdir(exist_ok=True)
         groups = [clips[i : i + 3] for i in range(0, len(clips), 3)]
         summaries = [
             write_shard(
-                tmp_path / shard_name("made", "train", i, len(groups)), map(encode_clip, group)
+                directory / shard_name("made", "train", i, len(groups)), map(encode_clip, group)
             )
             for i, group in enumerate(groups)
         ]
-        write_metadata(tmp_path, "made", {"train": summaries})
-        return TFRecordSource(tmp_path, "train", on_corrupt)
+        write_metadata(directory, "made", {"train": summaries})
+        return TFRecordSource(directory, "train", on_corrupt)
 
     return write

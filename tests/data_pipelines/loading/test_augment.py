@@ -199,9 +199,12 @@ def test_what_counts_as_genuine(make_clip, labels, expected):
         ({"flip": 1.5}, "flip"),
         ({"jpeg": -0.1}, "jpeg"),
         ({"sync_shift": 0.6, "sync_exchange": 0.6}, r"sync_shift \+ sync_exchange"),
+        ({"sync_shift": 0.6, "pseudo_fake": 0.6}, r"sync_exchange \+ pseudo_fake"),
         ({"drop_video": 0.6, "drop_audio": 0.6}, r"drop_video \+ drop_audio"),
+        ({"pseudo_fake_operations": ("mouht",)}, "no forgery 'mouht'; did you mean 'mouth'"),
+        ({"pseudo_fake_operations": ()}, "pseudo_fake_operations is empty"),
     ],
 )
-def test_an_impossible_probability_is_refused(values, name):
+def test_an_impossible_value_is_refused(values, name):
     with pytest.raises(UserError, match=name):
         AugmentConfig(**values)

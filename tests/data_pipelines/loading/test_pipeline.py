@@ -24,8 +24,9 @@ AUGMENT = AugmentConfig(
     noise=0.5,
     gain=0.5,
     cutout=0.5,
-    sync_shift=0.3,
-    sync_exchange=0.3,
+    sync_shift=0.2,
+    sync_exchange=0.2,
+    pseudo_fake=0.6,
     drop_video=0.1,
     drop_audio=0.1,
 )
@@ -77,6 +78,13 @@ def assert_same(left, right) -> None:
 def reference(source) -> list[dict[str, np.ndarray]]:
     """Six batches, so that the second epoch has begun."""
     return training(source, 6)
+
+
+def test_the_reference_holds_pseudo_fakes(source, reference):
+    """So that what follows is tested with them."""
+    genuine = np.array([clip.label == 0 for clip in source.summaries])
+    for label in ("label_video", "label_audio"):
+        assert any((batch[label] == 1)[genuine[batch["clip_index"]]].any() for batch in reference)
 
 
 def test_a_batch_has_the_keys_shapes_and_types_of_the_contract(reference):

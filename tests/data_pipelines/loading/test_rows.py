@@ -66,6 +66,14 @@ def test_an_exchange_takes_the_sound_of_another_original(write_source, make_clip
     assert all(row["label_sync"] == 0 for row in rows_of(source, EXCHANGE, 0))
 
 
+def test_a_donor_is_of_the_same_set(write_source, make_clip):
+    sounds = [np.full(6400, level, np.int16) for level in (1, 2, 3)]
+    clips = [make_clip(10, name=f"c{i}", audio=sound) for i, sound in enumerate(sounds)]
+    source = write_source(clips[:2]) + write_source(clips[2:], folder="other")
+    assert {sound_start(row) for row in rows_of(source, EXCHANGE, 0)} == {2}
+    assert all(row["label_sync"] == 1 for row in rows_of(source, EXCHANGE, 2))
+
+
 def test_a_clip_without_a_donor_stays_as_it_is(write_source, make_clip):
     source = write_source([make_clip(10), make_clip(10, name="forged", label_video=1)])
     assert all(row["label_sync"] == 1 for row in rows_of(source, EXCHANGE, 0))

@@ -163,3 +163,58 @@ def test_a_subset_is_a_source(write_source, clips):
             source.subset(outside)
     with pytest.raises(ValueError, match="at least one"):
         source.subset([])
+
+
+@pytest.fixture
+def two_sets(write_source, make_clip):
+    """Sets of four and three clips that use the same pair names."""
+    ids = (("p", "q", "", "p"), ("q", "", "p"))
+    return [
+        write_source(
+            [
+                make_clip(2, name=f"{folder}{i}", pair_id=pair, label_video=i % 2)
+                for i, pair in enumerate(pairs)
+            ],
+            folder=folder,
+        )
+        for folder, pairs in zip("ab", ids, strict=True)
+    ]
+
+
+def test_a_sum_of_sources_is_one_after_the_other(two_sets):
+    first, second = two_sets
+    both = first + second
+    names = [f"made/{name}#0" for name in ("a0", "a1", "a2", "a3", "b0", "b1", "b2")]
+    assert [both[i].clip.clip_id for i in range(7)] == names
+    assert [both[i].index for i in range(7)] == list(range(7))
+    assert [summary.clip_id for summary in both.summaries] == names
+    assert [len(first), len(second), len(both)] == [4, 3, 7]
+    assert repr(both) != repr(second + first)
+    copy = pickle.loads(pickle.dumps(both))
+    assert copy[6].clip.clip_id == names[6]
+    part = both.subset([6, 0])
+    assert [part[i].clip.clip_id for i in range(2)] == [names[6], names[0]]
+    np.testing.assert_array_equal(part.sets, [1, 0])
+
+
+def test_sets_keep_their_originals_apart(two_sets):
+    both = two_sets[0] + two_sets[1]
+    np.testing.assert_array_equal(both.sets, [0, 0, 0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(both.pairs, [0, 1, -1, 0, 3, -1, 2])
+    np.testing.assert_array_equal(two_sets[1].pairs, [1, -1, 0])
+
+
+def test_a_corrupt_clip_of_a_sum_is_named_where_it_lies(two_sets, tmp_path):
+    flip_byte(shards(tmp_path / "b")[0], 1)
+    both = two_sets[0] + two_sets[1]
+    with pytest.raises(RecordError, match=str(shards(tmp_path / "b")[0])):
+        both[5]
+
+
+def test_the_genuine_clips_alone(two_sets, write_source, make_clip):
+    genuine = two_sets[0].genuine()
+    assert [genuine[i].clip.clip_id for i in range(2)] == ["made/a0#0", "made/a2#0"]
+    assert len(genuine) == 2
+    forged = write_source([make_clip(2, label_audio=1)], folder="forged")
+    with pytest.raises(UserError, match=r"made/train in .*forged has no genuine clips"):
+        forged.genuine()
