@@ -81,8 +81,8 @@ def leaks(rows, *probes):
 
 
 # Few takes are enough for single statistics: on six disjoint samples of about these sizes the
-# furthest was 0.085 from 0.5. Joint probes are fitted, and there reach 0.2 by chance; `tts` has other
-# words than its twin. Both need the larger sample.
+# furthest was 0.085 from 0.5. Joint probes are fitted and there reach 0.2 by chance; `tts` has
+# other words than its twin. Both need the larger sample.
 
 
 def test_no_statistic_tells_a_forged_sound():
