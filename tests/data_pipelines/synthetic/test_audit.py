@@ -5,10 +5,10 @@ twins share voice, words, face, light, camera and microphone, and what remains i
 """
 
 import dataclasses
+import itertools
 
 import pytest
 
-from data_pipelines.audit.groups import ANY
 from data_pipelines.audit.probes import WARNING, AuditRow, audit_rows
 from data_pipelines.audit.report import audit_report
 from data_pipelines.records.clip import FAKE, REAL
@@ -29,8 +29,10 @@ PICTURE_KINDS = [name for name, kind in KINDS.items() if kind.audio == NONE and 
 TRACES = {
     ("swap", "sharpness"): "the pasted face has a lower resolution",
     ("swap", "size"): "less detail takes fewer bytes",
+    ("swap", "motion"): "less detail moves less",
     ("mouth", "sharpness"): "the generated mouth has a lower resolution",
     ("mouth", "size"): "less detail takes fewer bytes",
+    ("mouth", "motion"): "less detail moves less",
     ("smooth", "sharpness"): "an average over frames is blurred",
     ("smooth", "motion"): "an average over frames, of a damped mouth, moves less",
     ("world", "silence"): "log spectra averaged over 24 to 48 ms are weaker beside pauses",
@@ -68,25 +70,29 @@ def without_traces(rows):
     ]
 
 
-def leaks(rows, kinds):
-    report = audit_report(without_traces(rows))
+def leaks(rows, *probes):
+    """What is outside 0.5 +- 0.1 among the `single` or `joint` probes."""
     return [
         f"{kind}: {entry['name']} {entry['auc']:.3f}"
-        for kind in kinds
-        for entry in (*report["kinds"][kind]["joint"], *report["kinds"][kind]["single"])
+        for kind, group in audit_report(without_traces(rows))["kinds"].items()
+        for entry in itertools.chain(*(group[name] for name in probes))
         if abs(entry["auc"] - 0.5) > WARNING - 0.5
     ]
 
 
-def test_no_probe_tells_a_forged_sound():
-    # `tts` has other words than its twin and so needs the larger sample.
+# Few takes are enough for single statistics: on six disjoint samples of about these sizes the
+# furthest was 0.085 from 0.5. Joint probes are fitted and there reach 0.2 by chance; `tts` has
+# other words than its twin. Both need the larger sample.
+
+
+def test_no_statistic_tells_a_forged_sound():
     rows = performances(TINY, ("world", "mel"), AUDIO_ONLY, takes=40)
-    assert leaks(rows, [ANY]) == []
+    assert leaks(rows, "single") == []
 
 
-def test_no_probe_tells_a_forged_picture():
-    rows = performances(PICTURES, ("lag", "wrong", "swap", "mouth"), VIDEO_ONLY, takes=20)
-    assert leaks(rows, [ANY]) == []
+def test_no_statistic_tells_a_forged_picture():
+    rows = performances(PICTURES, ("lag", "wrong", "swap", "mouth"), VIDEO_ONLY, takes=24)
+    assert leaks(rows, "single") == []
 
 
 @pytest.mark.slow
@@ -97,7 +103,7 @@ def test_no_probe_tells_a_forged_picture():
 )
 def test_no_probe_tells_any_kind(preset, kinds, modalities, takes):
     rows = performances(preset, kinds, modalities, takes)
-    assert leaks(rows, [ANY, *kinds]) == []
+    assert leaks(rows, "single", "joint") == []
     # The traces are there; one that is not should be taken off the list.
     report = audit_report(rows)
     for kind, probe in TRACES:

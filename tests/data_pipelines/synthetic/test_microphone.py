@@ -93,7 +93,19 @@ def test_levels_have_one_law(recorded, statistic):
     assert abs(separation(*recorded, statistic) - 0.5) < 0.1
 
 
-def test_polarity_is_random():
+def test_an_offset_is_gone_before_the_amplifier(monkeypatch):
+    # The amplifier has an offset of its own, which would hide what is left.
+    monkeypatch.setattr(microphone, "_amplify", lambda sound, rng: sound)
+    hiss = np.random.default_rng(0).standard_normal(32_000)
+    for number in range(20):
+        sound = record(hiss + 0.5, np.random.default_rng(number))
+        assert sound_features(sound)["offset.magnitude"] < 0.03
+
+
+def test_polarity_is_random(monkeypatch):
+    # Without what else turns the phase: the rest would hide a polarity that is fixed.
+    for turns_phase in ("_all_pass", "disperse"):
+        monkeypatch.setattr(microphone, turns_phase, lambda sound, rng: sound)
     pulses = np.abs(np.random.default_rng(0).standard_normal(16_000)) ** 3
     recordings = [record(pulses, np.random.default_rng(number)) for number in range(60)]
     positive = np.mean([np.mean(sound**3) > 0 for sound in recordings])
