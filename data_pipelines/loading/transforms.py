@@ -30,7 +30,7 @@ class Cut:
 
     Attributes:
         bins: grid bins of the frames, counted from the window's start.
-        frames: RGB, one a bin.
+        frames: RGB, one a bin; of one size in every prepared record, but nothing here needs it.
         mouth_boxes: the record's, x0, y0, x1, y1 in pixels.
         mouth_centres, mouth_side: where to crop the mouths; see `smooth_mouths`.
         waveform, waveform_mask: see `window.cut_sound`.
@@ -38,7 +38,7 @@ class Cut:
     """
 
     bins: tuple[int, ...]
-    frames: tuple[UInt8[np.ndarray, "h w 3"], ...]
+    frames: tuple[UInt8[np.ndarray, "_ _ 3"], ...]
     mouth_boxes: Float[np.ndarray, "n 4"]
     mouth_centres: Float[np.ndarray, "n 2"]
     mouth_side: float

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import simplejpeg
 
+from data_pipelines.errors import UserError
 from data_pipelines.forgeries.operations import NAMES, OPERATIONS
 from data_pipelines.loading.augment import AugmentConfig, augment_row
 from data_pipelines.loading.pseudo_fake import fake_shares, forge_cut
@@ -227,7 +228,7 @@ def test_expected_shares_of_fakes(write_source, talking, without_sound):
 def test_frames_of_several_sizes_are_refused_by_name(talking):
     cut = cut_window(talking(), SPEC, Window(0))
     odd = dataclasses.replace(cut, frames=(cut.frames[0][:32, :32], *cut.frames[1:]))
-    with pytest.raises(Exception, match="'mouth' needs a clip whose frames are of one size"):
+    with pytest.raises(UserError, match="'mouth' needs a clip whose frames are of one size"):
         forge_cut(odd, "mouth", "clear", np.random.default_rng(0))
 
 
