@@ -23,8 +23,10 @@ def main(argv: list[str]) -> int:
     # Imported here: JAX must not be touched before the flags are parsed and the processes joined.
     import jax
 
+    from cad_jax.parallel.host_memory import keep_freed_memory
     from data_pipelines.errors import UserError
 
+    keep_freed_memory()  # before JAX starts its threads
     if unexpected := argv[1:]:
         return _fail(f"unexpected argument {unexpected[0]!r}: settings look like --config.seed=1")
     absl_logging.set_verbosity(absl_logging.ERROR)  # the libraries; ours from INFO
