@@ -20,8 +20,7 @@ _DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Join the other hosts' pr
 
 
 def main(argv: list[str]) -> int:
-    # Imported here: JAX must not be touched before the flags are parsed and the processes joined.
-    import jax
+    import jax  # here: it must not be touched before the flags are parsed and the processes joined
 
     from cad_jax.parallel.host_memory import keep_freed_memory
     from data_pipelines.errors import UserError
