@@ -88,7 +88,7 @@ def score_table(clips: tuple[ClipSummary, ...], scores: Scores) -> ScoreTable:
         return values
 
     scored = np.isin(np.arange(len(clips)), rows)
-    texts = ("clip_id", "dataset", "split", "method_video", "method_audio")
+    texts = ("clip_id", "dataset", "split", "pair_id", "method_video", "method_audio")
     labels = ("label", "label_video", "label_audio", "label_sync")
     verdicts = ("p_fake", "p_video", "p_audio", "p_mismatch", "best_offset_ms")
     return ScoreTable(

@@ -42,6 +42,8 @@ def evaluate_table(table: ScoreTable, threshold: float, draws: int = 1000, seed:
         quadrants, kinds: the same for each of `groups.quadrants` and `groups.kinds` against genuine
             clips; only of those heads that have something to find there.
         datasets: like `overall`, of each data set by itself.
+        within_originals: AUC of p_fake among the clips of one original only, and the number of
+            (forged, genuine) comparisons: who speaks and who filmed cannot help there.
         sync: how often the best offset is within one frame of the truth, in sync and delayed.
     """
     heads = groups.heads(table)
@@ -64,6 +66,7 @@ def evaluate_table(table: ScoreTable, threshold: float, draws: int = 1000, seed:
         "quadrants": {group.name: of_suited(group) for group in groups.quadrants(table)},
         "kinds": {group.name: of_suited(group) for group in groups.kinds(table)},
         "datasets": {group.name: of_all(group) for group in groups.datasets(table)},
+        "within_originals": _within_originals(table, heads[0]),
         "sync": {
             "in_sync": _offset_figures(table, delay == 0, draws, seed),
             "delayed": _offset_figures(table, np.isfinite(delay) & (delay != 0), draws, seed),
@@ -123,6 +126,13 @@ def _figures(
         "auc_interval": [_or_null(end) for end in interval],
         **{name: _or_null(value) for name, value in figures.items()},
     }
+
+
+def _within_originals(table: ScoreTable, fused: Head) -> Report:
+    rows = groups.overall(table).rows(fused) & (table.pair_id != "")
+    originals = np.char.add(np.char.add(table.dataset, "/"), table.pair_id)
+    result = metrics.within_pair_auc(fused.labels[rows], fused.scores[rows], originals[rows])
+    return {"auc": _or_null(result.auc), "comparisons": result.comparisons}
 
 
 def _offset_figures(

@@ -28,6 +28,7 @@ class ScoreTable:
     Attributes:
         clip_id: unique, `dataset/path#start_ms`.
         dataset, split: where the clip is from.
+        pair_id: the original it was made from; empty for unknown.
         cluster: the source identity by which confidence intervals resample.
         method_video, method_audio: how it was forged; `none` for genuine, empty for unknown.
         label, label_video, label_audio: 1 fake, 0 real, -1 unknown.
@@ -45,6 +46,7 @@ class ScoreTable:
     clip_id: Texts
     dataset: Texts
     split: Texts
+    pair_id: Texts
     cluster: Texts
     method_video: Texts
     method_audio: Texts
@@ -193,6 +195,7 @@ def _median(values: Scores) -> float:
 _COMBINE: dict[str, Callable] = {
     "dataset": _the_same,
     "split": _the_same,
+    "pair_id": _the_same,
     "cluster": _the_same,
     "method_video": _joined,
     "method_audio": _joined,

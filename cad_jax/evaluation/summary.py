@@ -19,7 +19,8 @@ def render(report: Report) -> str:
     )
     if (more := len(report["kinds"]) - MOST_KINDS) > 0:
         lines.append(f"... and {more} kinds more")
-    return "\n".join([*lines, _operating_line(report["overall"]["p_fake"]), *_sync_lines(report)])
+    lines.append(_operating_line(report["overall"]["p_fake"]))
+    return "\n".join([*lines, *_original_lines(report), *_sync_lines(report)])
 
 
 def auc_with_interval(figures: Report) -> str:
@@ -68,6 +69,16 @@ def _operating_line(fused: Report) -> str:
         f"{figure('tpr_at_fpr_1')} at 1 % FPR and {figure('tpr_at_fpr_10')} at 10 %, ECE "
         f"{figure('calibration_error')}"
     )
+
+
+def _original_lines(report: Report) -> list[str]:
+    within = report["within_originals"]
+    if not within["comparisons"]:
+        return []
+    return [
+        f"p_fake among clips of one original: AUC {number(within['auc'])} of "
+        f"{within['comparisons']} comparisons"
+    ]
 
 
 def _sync_lines(report: Report) -> list[str]:

@@ -29,7 +29,9 @@ def columns() -> dict[str, np.ndarray]:
     rows = [np.array(column) for column in zip(*ROWS, strict=True)]
     columns = dict(zip(HEADER, rows, strict=True))
     dataset = np.array([clip.split("/")[0] for clip, *_ in ROWS])
-    return columns | {"dataset": dataset, "split": np.full(len(ROWS), "test")}
+    originals = np.array(["1", "1", "1", "2", "1", "2", "1", "1", ""])
+    split = np.full(len(ROWS), "test")
+    return columns | {"dataset": dataset, "split": split, "pair_id": originals}
 
 
 @pytest.fixture

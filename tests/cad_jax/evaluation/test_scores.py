@@ -61,7 +61,7 @@ def test_wrong_values_name_clip_and_column(columns, column, value, message):
     [
         (lambda lines: [], "not a score table"),
         (lambda lines: ["a,b,c"], "line 1: not a score table: the header is 'a,b,c'"),
-        (lambda lines: [*lines, "cut,short"], "line 3: 2 cells instead of 17"),
+        (lambda lines: [*lines, "cut,short"], "line 3: 2 cells instead of 18"),
         (lambda lines: [lines[0], lines[1].replace("0.1,", "zero,")], "line 2: .*'zero'"),
         (lambda lines: [*lines, lines[1]], "scored more than once"),
         (lambda lines: [lines[0], lines[1].replace("none", "x" * 200_000)], "field larger"),

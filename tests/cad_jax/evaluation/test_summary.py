@@ -47,6 +47,15 @@ def test_sync_names_its_chance_only_where_something_is_known(report, table):
     assert lines_of(evaluate_table(only_b, threshold=0.5, draws=20), "sync:") == []
 
 
+def test_clips_of_one_original_are_compared_with_each_other_only(report, table):
+    # Of a/1: one.mp4 (.1, .3) against two.mp4 (.9) and four.mp4 (.8); of b/1: .7 against .4.
+    (line,) = lines_of(report, "p_fake among")
+    assert line.endswith("AUC 0.80 of 5 comparisons")
+    assert report["within_originals"] == {"auc": 0.8, "comparisons": 5}
+    unpaired = table.select(table.pair_id == "2")
+    assert lines_of(evaluate_table(unpaired, threshold=0.5, draws=20), "p_fake among") == []
+
+
 def test_many_kinds_stay_on_one_screen():
     count = MOST_KINDS + 7
     labels = np.repeat([0, 1], count).astype(np.int32)
@@ -55,7 +64,8 @@ def test_many_kinds_stay_on_one_screen():
     names = np.array([f"set/{i}#0" for i in range(2 * count)])
     table = ScoreTable(
         clip_id=names, dataset=np.full(2 * count, "set"), split=np.full(2 * count, "test"),
-        cluster=names, method_video=methods, method_audio=np.full(2 * count, "none"),
+        pair_id=np.full(2 * count, ""), cluster=names, method_video=methods,
+        method_audio=np.full(2 * count, "none"),
         label=labels, label_video=labels, label_audio=0 * labels, label_sync=0 * labels - 1,
         p_fake=np.linspace(0, 1, 2 * count), p_video=unknown, p_audio=unknown, p_mismatch=unknown,
         best_offset_ms=unknown, sync_delay_ms=unknown, reason=np.full(2 * count, ""),
