@@ -1,7 +1,7 @@
 """The main job on a small scale: make a set, train on it, evaluate on people never seen.
 
-The bounds are far from what a working model reaches and from what a broken one could: a model that
-has learnt nothing is at 0.5, with a standard error of 0.08.
+A head that has learnt nothing is at 0.5, with a standard error of 0.07. The bounds lie between that
+and what the preset reached when this was written: 0.69, 0.83, 0.76 and 0.96.
 """
 
 import json
@@ -34,11 +34,14 @@ def run(tmp_path_factory):
     return folder / "run", done.stdout
 
 
-def test_unseen_people_are_judged_better_than_by_chance(run):
+@pytest.mark.parametrize(
+    ("head", "bound"),
+    [("p_fake", 0.58), ("p_video", 0.65), ("p_audio", 0.6), ("p_mismatch", 0.8)],
+)
+def test_every_head_knows_forgeries_of_unseen_people(run, head, bound):
     workdir, _ = run
     report = json.loads((workdir / "evaluation" / "metrics-test.json").read_text())["clips"]
-    overall = report["overall"]
-    assert overall["p_fake"]["auc"] > 0.6
+    assert report["overall"][head]["auc"] > bound
 
 
 def test_the_table_and_the_paths_are_printed(run):

@@ -22,7 +22,7 @@ from data_pipelines.synthetic.plan import ClipPlan, plan_clip
 from data_pipelines.synthetic.presets import Preset
 from data_pipelines.synthetic.take import CAPTURE
 
-VERSION = "1.1.0"  # raise it whenever any clip changes
+VERSION = "1.1.1"  # raise it whenever any clip changes
 
 _MASK_SIZE = 16
 # The stable points of `media.align`, from the 68 landmarks: weights of one or two of them.

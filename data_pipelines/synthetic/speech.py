@@ -48,14 +48,15 @@ _ACCENTS = {
     "en-029": 0.08,
     "en-us-nyc": 0.14,
 }
-_MALE = (
+# Without Reed and caleb: for these two espeak-ng reads memory that it never wrote.
+MALE = (
     "Alex", "Andy", "Denis", "Diogo", "Gene", "Gene2", "Hugo", "Jacky", "Lee", "Marco", "Mario",
-    "Michael", "Mike", "Reed", "adam", "antonio", "benjamin", "boris", "david", "ed", "edward",
+    "Michael", "Mike", "Henrique", "adam", "antonio", "benjamin", "boris", "david", "ed", "edward",
     "gustave", "ian", "john", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "marcelo", "max",
     "michel", "miguel", "norbert", "pablo", "paul", "pedro", "quincy", "rob", "robert", "sandro",
     "travis", "victor", "klatt", "klatt2", "klatt4", "kaukovalta",
 )  # fmt: skip
-_FEMALE = (
+FEMALE = (
     "Alicia", "Andrea", "Annie", "aunty", "belinda", "f1", "f2", "f3", "f4", "f5", "grandma",
     "linda", "shelby", "steph", "steph2", "steph3", "Nguyen", "anika",
 )  # fmt: skip
@@ -116,7 +117,7 @@ def draw_voice(rng: np.random.Generator, female: bool) -> Voice:
     """A random voice."""
     accent = rng.choice(list(_ACCENTS), p=list(_ACCENTS.values()))
     return Voice(
-        name=f"{accent}+{rng.choice(_FEMALE if female else _MALE)}",
+        name=f"{accent}+{rng.choice(FEMALE if female else MALE)}",
         pitch=int(np.clip(rng.normal(50, 14), 20, 85)),
         pitch_range=int(np.clip(rng.normal(55, 15), 25, 90)),
         words_per_minute=int(np.clip(rng.normal(165, 18), 130, 205)),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data_pipelines.synthetic.espeak import SpeechError, synthesise
-from data_pipelines.synthetic.speech import draw_utterance, draw_voice
+from data_pipelines.synthetic.speech import FEMALE, MALE, draw_utterance, draw_voice
 
 PLAIN = {"words_per_minute": 165, "pitch": 50, "pitch_range": 50}
 
@@ -17,6 +17,26 @@ def test_a_text_always_sounds_the_same():
     np.testing.assert_array_equal(first, again)
     assert rate > 8000
     assert phonemes[0].mnemonic == "b"
+
+
+def repeats(variant):
+    """Whether a variant sounds the same whatever was in the memory that it is given."""
+    rng, sounds = np.random.default_rng(0), set()
+    for _ in range(4):
+        used = [np.full(int(rng.integers(10, 30_000)), rng.normal()) for _ in range(50)]
+        del used[::2]
+        samples, *_ = synthesise("Bring the old map.", f"en-us+{variant}", **PLAIN)
+        sounds.add(samples.tobytes())
+    return len(sounds) == 1
+
+
+@pytest.mark.parametrize("variant", [*MALE, *FEMALE])
+def test_every_variant_repeats(variant):
+    assert repeats(variant)
+
+
+def test_a_variant_that_reads_unwritten_memory_would_be_noticed():
+    assert not repeats("Reed")
 
 
 def test_phonemes_are_in_order_and_inside_the_sound():
