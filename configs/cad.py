@@ -8,9 +8,11 @@ e.g. `--config.optimizer.learning_rate=3e-4`. Loss weights, LoRA rank and optimi
     data=folder      a prepared set, named by --config.data.path
     data=drawn       a cartoon set of seconds, which only shows that everything works
 
-    size=tiny        minutes on 2 CPU cores (default)
-    size=micro       tiny on a fifth of the clips: an end-to-end check, no result
-    size=small       one GPU and about an hour; not measured yet, no GPU was at hand
+    size=tiny        2 CPU cores: 4 minutes make the set, 9 train and evaluate; AUC on unseen
+                     people 0.90 (0.87-0.93), on unseen manipulations 0.73 (0.67-0.78), at
+                     commit d65a31d (default)
+    size=micro       tiny on a fifth of the clips, 4 minutes: an end-to-end check, no result
+    size=small       meant for one GPU and an hour; never run yet, no GPU was at hand
 
     without=nothing       the whole model (default)
     without=alignment     no InfoNCE, KL or mismatch loss: nothing teaches lips against speech
