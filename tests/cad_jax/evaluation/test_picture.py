@@ -110,7 +110,7 @@ def test_only_the_most_frequent_kinds_are_drawn(columns):
     n = len(methods)
     labels = (methods != "none").astype(np.int32)
     names = np.array([f"set/{number}#0" for number in range(n)])
-    columns |= dict.fromkeys(("split", "dataset", "method_audio"), np.full(n, "none"))
+    columns |= dict.fromkeys(("split", "dataset", "pair_id", "method_audio"), np.full(n, "none"))
     columns |= dict.fromkeys(("label", "label_video"), labels)
     columns |= dict.fromkeys(("label_audio", "label_sync"), labels * 0)
     columns |= dict.fromkeys(("best_offset_ms", "sync_delay_ms", "p_audio"), np.full(n, np.nan))
