@@ -25,9 +25,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if "slow" in item.keywords and not config.getoption("--run-slow"):
+        if item.get_closest_marker("slow") and not config.getoption("--run-slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --run-slow"))
-        if "media" in item.keywords and not (MEDIA / "manifest.csv").exists():
+        if item.get_closest_marker("media") and not (MEDIA / "manifest.csv").exists():
             item.add_marker(pytest.mark.skip(reason=f"real clips: {MEDIA} (set CAD_JAX_MEDIA)"))
 
 
