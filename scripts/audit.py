@@ -14,9 +14,10 @@ from collections.abc import Sequence
 import tqdm
 
 from data_pipelines.audit.probes import audit_rows
-from data_pipelines.audit.report import audit_report, report_lines, write_report
+from data_pipelines.audit.report import audit_report, report_lines
 from data_pipelines.errors import UserError
 from data_pipelines.loading.source import TFRecordSource
+from data_pipelines.records.atomic import write_json
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         source = TFRecordSource(args.path, args.split, on_corrupt="skip")
         positions = tqdm.trange(len(source), unit="clip", disable=None)
         report = audit_report(audit_rows(source[position].clip for position in positions))
-        write_report(report, output)
+        write_json(report, output)
     except (UserError, ValueError, OSError) as error:
         print(f"audit: {error}", file=sys.stderr)
         return 1

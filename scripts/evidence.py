@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 import tqdm
 
 from data_pipelines.audit.evidence import evidence_report, evidence_rows
-from data_pipelines.audit.report import table, write_report
+from data_pipelines.audit.report import table
 from data_pipelines.errors import UserError
 from data_pipelines.loading.source import TFRecordSource
+from data_pipelines.records.atomic import write_json
 from data_pipelines.records.clip import ClipRecord
 
 
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for split in dict.fromkeys([args.train, *args.test])
         }
         reports = evidence_report(rows[args.train], {split: rows[split] for split in args.test})
-        write_report(reports, output)
+        write_json(reports, output)
     except (UserError, ValueError, OSError) as error:
         print(f"evidence: {error}", file=sys.stderr)
         return 1

@@ -13,7 +13,7 @@ import numpy as np
 from cad_jax.config import ConfigError, differences, unstructure
 from cad_jax.data import open_split
 from cad_jax.evaluation import metrics
-from cad_jax.evaluation.report import evaluate_table, write_report
+from cad_jax.evaluation.report import evaluate_table
 from cad_jax.evaluation.scores import ScoreTable, to_videos, write_scores
 from cad_jax.evaluation.scoring import Scores
 from cad_jax.evaluation.strips import choose_clips, cut_strips
@@ -21,6 +21,7 @@ from cad_jax.evaluation.summary import auc_with_interval, number, render
 from cad_jax.experiment import ExperimentConfig
 from cad_jax.inference import Detector
 from data_pipelines.loading.source import TFRecordSource
+from data_pipelines.records.atomic import write_json
 from data_pipelines.records.metadata import read_metadata
 from data_pipelines.records.schema import ClipSummary
 
@@ -127,7 +128,7 @@ def _report(
     if len(split.clips) > len(split.videos):  # else they are the same, and so are the figures
         of_clips = evaluate_table(split.clips, threshold, draws=draws, seed=config.seed)
     write_scores(split.clips, output / FILES["scores"].format(split.name))
-    write_report(
+    write_json(
         {
             "dataset": config.data.path,
             "split": split.name,

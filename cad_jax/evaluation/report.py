@@ -4,9 +4,7 @@ Owns what is measured of which group; the groups are in `groups`, the metrics in
 is JSON-ready: what is undefined is null.
 """
 
-import json
 import math
-import os
 from collections import Counter
 from typing import Any
 
@@ -18,7 +16,6 @@ from cad_jax.evaluation.groups import Group, Head
 from cad_jax.evaluation.scores import ScoreTable
 from cad_jax.models.sync import OFFSETS
 from data_pipelines.metrics import auc
-from data_pipelines.records.atomic import atomic_writer
 from data_pipelines.records.clip import FRAME_RATE
 
 Report = dict[str, Any]
@@ -72,16 +69,6 @@ def evaluate_table(table: ScoreTable, threshold: float, draws: int = 1000, seed:
             "delayed": _offset_figures(table, np.isfinite(delay) & (delay != 0), draws, seed),
         },
     }
-
-
-def write_report(report: Report, path: str | os.PathLike[str]) -> None:
-    """Writes the report as JSON, whole or not at all.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    with atomic_writer(path) as write:
-        write((json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
 
 
 def _coverage(table: ScoreTable) -> Report:

@@ -4,8 +4,6 @@ Owns the comparison groups, the JSON-ready form and the printed table; the probe
 """
 
 import dataclasses
-import json
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +17,6 @@ from data_pipelines.audit.probes import (
     joint_probes,
     single_probes,
 )
-from data_pipelines.records.atomic import atomic_writer
 from data_pipelines.records.clip import FAKE
 
 Entry = dict[str, Any]
@@ -80,16 +77,6 @@ def table(results: dict[str, list[Entry]]) -> list[str]:
         cells = {entry["name"]: _cell(entry) for entry in entries}
         lines.append(f"{group:{width}}" + "".join(f"{cells.get(n, '-'):>11}" for n in names))
     return lines
-
-
-def write_report(report: Report, path: str | os.PathLike[str]) -> None:
-    """Writes the report as JSON, whole or not at all.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    with atomic_writer(path) as write:
-        write((json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
 
 
 def entry_of(result: ProbeResult) -> Entry:

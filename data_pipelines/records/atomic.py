@@ -4,9 +4,11 @@ Owns the write-to-a-temporary-name-then-rename pattern. Knows nothing of what is
 """
 
 import contextlib
+import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -45,6 +47,17 @@ def atomic_writer(path: str | os.PathLike[str]) -> Iterator[Callable[[bytes], No
             file.close()
         partial.unlink(missing_ok=True)
         raise
+
+
+def write_json(value: Any, path: str | os.PathLike[str]) -> None:
+    """Writes a JSON-ready value, indented, whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+        ValueError: a number in it is not finite.
+    """
+    with atomic_writer(path) as write:
+        write((json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
 @contextlib.contextmanager

@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from cad_jax.evaluation.report import evaluate_table, write_report
+from cad_jax.evaluation.report import evaluate_table
 from cad_jax.evaluation.scores import ScoreTable
+from data_pipelines.records.atomic import write_json
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_a_group_of_one_class_is_null_not_an_error(table, tmp_path):
     assert fused["auc"] is None
     assert fused["auc_interval"] == [None, None]
     assert fused["accuracy"] == 3 / 5
-    write_report(report, tmp_path / "metrics.json")
+    write_json(report, tmp_path / "metrics.json")
     assert json.loads((tmp_path / "metrics.json").read_text()) == report
 
 

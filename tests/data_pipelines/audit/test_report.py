@@ -7,7 +7,8 @@ import pytest
 
 from data_pipelines.audit.groups import ANY, ClipFacts
 from data_pipelines.audit.probes import AuditRow
-from data_pipelines.audit.report import audit_report, report_lines, write_report
+from data_pipelines.audit.report import audit_report, report_lines
+from data_pipelines.records.atomic import write_json
 
 
 @pytest.fixture
@@ -51,5 +52,5 @@ def test_lines_mark_and_repeat_the_warnings(report):
 
 
 def test_the_file_is_the_report(report, tmp_path):
-    write_report(report, tmp_path / "audit.json")
+    write_json(report, tmp_path / "audit.json")
     assert json.loads((tmp_path / "audit.json").read_text()) == report
