@@ -15,14 +15,15 @@ SPLITS = ("train", "val", "test")
 
 @dataclasses.dataclass(frozen=True)
 class ClipSource:
-    """One file of a data set; labels and methods as in `ClipRecord`.
+    """One clip of a data set; labels and methods as in `ClipRecord`.
 
     Attributes:
-        path: the file.
+        path: the file, or a folder of numbered JPEG pictures at 25 a second.
         key: its name within the data set, unique there; usually the path relative to the root.
         dataset: lower case letters, digits and underscores.
-        split: `train`, `val` or `test`.
-        source_ids: every identity the clip touches.
+        audio_path: the sound's file where it is another; both start together.
+        split: the official one, `train`, `val` or `test`; empty where the data set has none.
+        source_ids: every identity the clip touches: the target first, then face donor and voice.
         pair_id: clips made from one original share it.
         label_video, label_audio, label_sync: 1, 0 or -1 for unknown.
         method_video, method_audio: `none` for genuine, empty for unknown.
@@ -34,7 +35,8 @@ class ClipSource:
     path: pathlib.Path
     key: str
     dataset: str
-    split: str = "train"
+    audio_path: pathlib.Path | None = None
+    split: str = ""
     source_ids: tuple[str, ...] = ()
     pair_id: str = ""
     label_video: int = UNKNOWN
@@ -47,6 +49,7 @@ class ClipSource:
     provenance: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-# A reader: the data set's root -> its clips, in an order that is always the same. It raises
+# A reader: the data set's root -> its clips, in an order that is always the same. Options are
+# keyword-only parameters with defaults, each a `str` or a `Literal` of its values. It raises
 # `UserError`, one line, for a missing root or list and for what a list gets wrong.
-Reader = Callable[[pathlib.Path], list[ClipSource]]
+Reader = Callable[..., list[ClipSource]]

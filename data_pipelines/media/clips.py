@@ -1,4 +1,4 @@
-"""Turns one media file into records: the one path that preparation and prediction share.
+"""Turns one clip's media into records: the one path that preparation and prediction share.
 
 Follows the face through the whole video before it crops the first frame. A short video's frames are
 kept meanwhile, a long one is decoded again: memory never grows with a video's length. Knows nothing
@@ -20,6 +20,7 @@ from data_pipelines.media.container import MediaInfo, MediaLimits, probe
 from data_pipelines.media.decode import AudioTrack, VideoFrame, read_audio, read_video
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.face import face_models
+from data_pipelines.media.stills import probe_stills, read_stills
 from data_pipelines.media.track import FaceTrack, Tracking, track_faces
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE, UNKNOWN, ClipRecord
 
@@ -83,7 +84,7 @@ class _Crop:
 def prepare_clip(
     source: ClipSource, settings: PrepareSettings, clock: StageClock | None = None
 ) -> list[ClipRecord]:
-    """All windows of one file; see `iterate_clips`, which does not hold them together."""
+    """All windows of one clip; see `iterate_clips`, which does not hold them together."""
     return list(iterate_clips(source, settings, clock))
 
 
@@ -97,7 +98,7 @@ def iterate_clips(
     says under `truncated` how much is lost.
 
     Args:
-        source: the file and what is known of it.
+        source: the file or files and what is known of them.
         settings: sizes and lengths.
         clock: takes the seconds spent on decode, face and crop.
 
@@ -109,8 +110,7 @@ def iterate_clips(
     """
     clock = clock or StageClock()
     with clock.stage("decode"):
-        info = probe(source.path, settings.limits)
-        audio = read_audio(source.path, settings.limits)
+        info, audio = _open(source, settings.limits)
     if source.expects_video and not info.video_codec:
         raise MediaError("no_video", "the data set promises a picture; the file has only sound")
     if source.expects_audio and audio is None:
@@ -121,6 +121,21 @@ def iterate_clips(
         yield from _audio_windows(source, settings, info, audio)
     else:
         raise MediaError("no_frames", f"none of its {info.audio_codec} sound can be decoded")
+
+
+def _open(source: ClipSource, limits: MediaLimits) -> tuple[MediaInfo, AudioTrack | None]:
+    """What the clip's files declare, and all of its sound."""
+    info = (probe_stills if source.path.is_dir() else probe)(source.path, limits)
+    if source.audio_path is None:
+        return info, read_audio(source.path, limits) if info.audio_codec else None
+    try:
+        sound = probe(source.audio_path, limits)
+        audio = read_audio(source.audio_path, limits)
+    except MediaError as error:
+        detail = f"its sound, {source.audio_path.name}: {error.detail}"
+        raise MediaError(error.reason, detail) from error
+    info = dataclasses.replace(info, audio_codec=sound.audio_codec, audio_rate=sound.audio_rate)
+    return info, audio
 
 
 def windows(length: int, settings: PrepareSettings) -> list[tuple[int, int]]:
@@ -149,7 +164,9 @@ def _video_windows(
         images = (frame.image for frame in video.frames())
         tracking = track_faces(images, face_models(), settings.min_frames)
     _check_tracking(tracking, info, settings)
-    facts = _facts(info, _missing_seconds(info, video.span, audio))
+    # A sound file of its own says nothing of how much of the picture's file is lost.
+    beside = audio if source.audio_path is None else None
+    facts = _facts(info, _missing_seconds(info, video.span, beside))
     frames = enumerate(video.frames())
     for track in tracking.tracks:
         crops = _crops(frames, track, settings, clock)
@@ -180,7 +197,8 @@ class _Video:
             return
         kept: list[VideoFrame] | None = []
         size, start, end = 0, None, 0.0
-        for frame in self._clock.timed(read_video(self._path, self._limits), "decode"):
+        read = read_stills if self._path.is_dir() else read_video
+        for frame in self._clock.timed(read(self._path, self._limits), "decode"):
             start = frame.time_s if start is None else start
             end = frame.time_s + 1 / FRAME_RATE
             size += frame.image.nbytes

@@ -138,6 +138,14 @@ def _until_full(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 def _source_facts(source: ClipSource) -> dict[str, object]:
     facts = {field.name: getattr(source, field.name) for field in dataclasses.fields(source)}
-    size = source.path.stat().st_size if source.path.exists() else -1
-    # Not the path: a folder may move between two runs.
-    return {**facts, "path": size, "provenance": dict(source.provenance)}
+    # Not the paths: a folder may move between two runs.
+    sizes = {name: _sizes(getattr(source, name)) for name in ("path", "audio_path")}
+    return {**facts, **sizes, "provenance": dict(source.provenance)}
+
+
+def _sizes(path: pathlib.Path | None) -> list[int]:
+    """The file's size, or those of a folder's files by name; -1 for one that is not there."""
+    if path is None:
+        return []
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [file.stat().st_size if file.exists() else -1 for file in files]

@@ -133,6 +133,52 @@ def test_sound_without_a_picture_has_no_frames(tmp_path, write_media):
         prepare_clip(source(path), dataclasses.replace(SETTINGS, window_s=9.0, min_s=3.0))
 
 
+def test_pictures_and_a_sound_file_become_one_record(tmp_path, draw_face, write_media):
+    frames = tmp_path / "sa1"
+    frames.mkdir()
+    for index in range(30):
+        picture = draw_face() if index != 20 else np.full_like(draw_face(), 255)
+        (frames / f"{index + 1:03d}").write_bytes(simplejpeg.encode_jpeg(picture, 95))
+    sound = np.zeros(int(2.0 * 48_000))  # longer than the picture
+    sound[38_400:42_240] = tone(0.08)  # 0.8 s, where frame 20 is
+    wav = write_media(tmp_path / "sa1.wav", sound=sound, codecs=("", "pcm_s16le"))
+    settings = dataclasses.replace(SETTINGS, window_s=1.2, stride_s=1.2)
+    (record,) = prepare_clip(source(frames, audio_path=wav, expects_audio=True), settings)
+    assert (len(record.frames), len(record.audio), record.audio_offset_ms) == (30, 19_200, 0.0)
+    np.testing.assert_allclose(record.frame_times_ms, 40 * np.arange(30), atol=1e-6)
+    flash_s = np.argmax([simplejpeg.decode_jpeg(jpeg).mean() for jpeg in record.frames]) / 25
+    beep_s = np.argmax(np.abs(record.audio.astype(int)) > 2000) / 16_000
+    assert flash_s == 0.8
+    assert beep_s == pytest.approx(flash_s, abs=0.005)
+    facts = record.provenance
+    assert (facts["video_codec"], facts["audio_codec"], facts["truncated"]) == (
+        "jpeg", "pcm_s16le", ""
+    )  # fmt: skip
+
+
+def test_a_sound_file_replaces_the_videos_own_sound(talking, tmp_path, write_media):
+    wav = write_media(tmp_path / "a.wav", sound=np.zeros(48_000), codecs=("", "pcm_s16le"))
+    first, *others = prepare_clip(source(talking, audio_path=wav), SETTINGS)
+    assert len(first.audio) == 16_000
+    assert not first.audio.any()
+    assert [record.has_audio for record in others] == [False] * len(others)
+    assert first.provenance["audio_rate"] == "48000"
+
+
+def test_a_missing_sound_file_is_named(talking, tmp_path):
+    with pytest.raises(MediaError, match=r"missing: its sound, gone\.wav: no such file"):
+        prepare_clip(source(talking, audio_path=tmp_path / "gone.wav"), SETTINGS)
+
+
+def test_pictures_without_sound_have_no_audio(tmp_path, draw_face):
+    for index in range(15):
+        (tmp_path / f"{index:03d}").write_bytes(simplejpeg.encode_jpeg(draw_face(), 95))
+    (record,) = prepare_clip(source(tmp_path), SETTINGS)
+    assert (len(record.frames), record.has_audio) == (15, False)
+    with pytest.raises(MediaError, match="no_audio"):
+        prepare_clip(source(tmp_path, expects_audio=True), SETTINGS)
+
+
 def test_no_face(tmp_path, grey, write_media):
     path = write_media(tmp_path / "a.mp4", [grey(90)] * 30, sound=tone(1.2))
     with pytest.raises(MediaError, match="no_face"):

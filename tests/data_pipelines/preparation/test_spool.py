@@ -69,6 +69,23 @@ def test_the_fingerprint_knows_settings_sources_and_sizes(tmp_path):
     assert fingerprint([present], settings) != before
 
 
+def test_the_fingerprint_knows_sound_files_and_frame_folders(tmp_path):
+    frames = tmp_path / "a.mp4"
+    frames.mkdir()
+    source = dataclasses.replace(SOURCE, path=frames, audio_path=tmp_path / "a.wav")
+    marks = [fingerprint([dataclasses.replace(source, audio_path=None)], PrepareSettings())]
+    for file in (tmp_path / "other.wav", source.audio_path, frames / "001", frames / "002"):
+        file.write_bytes(b"1234")
+        marks.append(fingerprint([source], PrepareSettings()))
+    assert len(set(marks)) == 5
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for name in ("a.mp4", "a.wav"):
+        (tmp_path / name).rename(moved / name)
+    source = dataclasses.replace(source, path=moved / "a.mp4", audio_path=moved / "a.wav")
+    assert fingerprint([source], PrepareSettings()) == marks[-1]
+
+
 def test_an_output_of_something_else_is_refused(tmp_path):
     claim(tmp_path / "a", "mark")
     claim(tmp_path / "a", "mark")
