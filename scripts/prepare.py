@@ -1,15 +1,17 @@
 """Turns a data set's clips into TFRecord shards of aligned face crops and sound.
 
 python scripts/prepare.py --reader=folder --root=clips --output=prepared --preview
+python scripts/prepare.py --reader=faceforensics --option compression=c40 --root=FF --output=ff_c40
 """
 
 import argparse
+import dataclasses
 import os
 import pathlib
 import sys
 from collections.abc import Sequence
 
-from data_pipelines.benchmarks.registry import READERS, find_reader
+from data_pipelines.benchmarks.registry import READERS, find_reader, reader_options
 from data_pipelines.errors import UserError
 from data_pipelines.media.clips import PrepareSettings
 from data_pipelines.preparation.preview import write_preview
@@ -28,8 +30,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             min_s=args.shortest,
             jpeg_quality=args.quality,
         )
+        options = reader_options(args.reader, args.option)
+        sources = [
+            dataclasses.replace(source, split=source.split or "train")
+            for source in find_reader(args.reader)(args.root, **options)
+        ]
         report = prepare(
-            find_reader(args.reader)(args.root),
+            sources,
             settings,
             args.output,
             workers=args.workers,
@@ -52,6 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--reader", default="folder", help=f"one of: {', '.join(READERS)}")
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="NAME=VALUE", help="of the reader"
+    )
     parser.add_argument("--root", type=pathlib.Path, required=True, help="where the data set lies")
     parser.add_argument("--output", type=pathlib.Path, required=True, help="folder for the shards")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")

@@ -31,7 +31,7 @@ class MediaError(UserError):
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason, detail)
-        self.reason = reason
+        self.reason: Reason = reason
         self.detail = detail
 
     def __str__(self) -> str:

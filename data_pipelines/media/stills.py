@@ -55,7 +55,7 @@ def probe_stills(folder: pathlib.Path, limits: MediaLimits) -> MediaInfo:
         digest.update(data)
         size += len(data)
     try:
-        height, width, _, _ = simplejpeg.decode_jpeg_header(_bytes(files[0][1]))
+        height, width = _size(_bytes(files[0][1]))
     except ValueError as error:
         raise MediaError("not_media", f"{files[0][1].name} is no JPEG picture") from error
     limits.check_frame(width, height)
@@ -83,7 +83,7 @@ def read_stills(folder: pathlib.Path, limits: MediaLimits) -> Iterator[VideoFram
         limits.check_seconds(number / FRAME_RATE)
         data = _bytes(path)
         try:
-            height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+            height, width = _size(data)
             limits.check_frame(width, height)
             picture = simplejpeg.decode_jpeg(data, "RGB")
         except ValueError:
@@ -97,6 +97,12 @@ def read_stills(folder: pathlib.Path, limits: MediaLimits) -> Iterator[VideoFram
         image, index = picture, number
         yield VideoFrame(index / FRAME_RATE, image)
         index += 1
+
+
+def _size(jpeg: bytes) -> tuple[int, int]:
+    """Height and width that a picture declares; ValueError if it is no JPEG."""
+    height, width, _, _ = simplejpeg.decode_jpeg_header(jpeg)
+    return int(height), int(width)
 
 
 def _bytes(path: pathlib.Path) -> bytes:
