@@ -49,6 +49,7 @@ def test_the_command_makes_a_set(sounds, tmp_path):
     ("options", "message"),
     [
         (["--reader", "foldr"], "no reader called 'foldr'; did you mean 'folder'?"),
+        (["--option", "compression=c23"], "reader 'folder' has no option 'compression'"),
         (["--root", "/nowhere"], "no such folder: /nowhere"),
         (["--size", "1"], "size is 1; it must be 16 to 2048 pixels"),
         (["--window", "0.1"], "window is 0.1 s"),

@@ -1,4 +1,4 @@
-"""The benchmarks in miniature: each laid out as it is on disk, beside a truth table written by hand.
+"""The benchmarks in miniature: each laid out as on disk, beside a truth table written by hand.
 
 `trees/<name>/` holds a set's lists as published (`lists/`), what a reader must give (`truth.csv`:
 one row a clip, with the file to make and why preparation loses it, if it does) and files that are
