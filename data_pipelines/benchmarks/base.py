@@ -19,10 +19,11 @@ class ClipSource:
 
     Attributes:
         path: the file, or a folder of numbered JPEG pictures at 25 a second.
+        audio_path: the sound's file where it is another; both start together.
         key: its name within the data set, unique there; usually the path relative to the root.
         dataset: lower case letters, digits and underscores.
-        audio_path: the sound's file where it is another; both start together.
-        split: the official one, `train`, `val` or `test`; empty where the data set has none.
+        split: `train`, `val` or `test` as the data set states it; empty where it states none,
+            until `data_pipelines.splits` has divided the clips.
         source_ids: every identity the clip touches: the target first, then face donor and voice.
         pair_id: clips made from one original share it.
         label_video, label_audio, label_sync: 1, 0 or -1 for unknown.

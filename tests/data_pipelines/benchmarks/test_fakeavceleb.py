@@ -51,10 +51,8 @@ def test_race_folders_may_be_written_in_three_ways(tree):
 
 def test_a_forged_clip_may_have_the_name_of_a_genuine_one(tree):
     same = [clip for clip in fakeavceleb.clips(tree.root) if clip.path.name == "00109.mp4"]
-    assert [(clip.label_video, clip.method_video) for clip in same] == [
-        (0, "none"),
-        (1, "faceswap"),
-    ]
+    assert [clip.method_video for clip in same] == ["none", "faceswap"]
+    assert len({clip.key for clip in same}) == 2
 
 
 def test_targets_that_are_no_people_are_kept_as_provenance(tree):

@@ -1,0 +1,65 @@
+import pathlib
+
+import pytest
+
+from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.benchmarks.listing import (
+    csv_table,
+    json_content,
+    known,
+    once,
+    text_lines,
+    videos_below,
+)
+from data_pipelines.errors import UserError
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "list"
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_tables_and_lines_from_any_machine(file, newline, encoding):
+    file.write_bytes(newline.join([" a ,b", "", "1, Grüße ", "2"]).encode(encoding))
+    names, rows = csv_table(file)
+    assert names == ["a", "b"]
+    assert rows == [
+        (f"{file}, line 3", {"a": "1", "b": "Grüße"}),
+        (f"{file}, line 4", {"a": "2", "b": ""}),
+    ]
+    assert [line for _, line in text_lines(file)] == ["a ,b", "1, Grüße", "2"]
+
+
+@pytest.mark.parametrize("read", [csv_table, text_lines, lambda path: json_content(path, list)])
+def test_a_list_that_cannot_be_read_is_one_line(file, read):
+    with pytest.raises(UserError, match=f"cannot read {file}: No such file"):
+        read(file)
+    file.write_bytes(b"a,b\n\xff\xfe,1\n")
+    with pytest.raises(UserError, match=f"{file} is not (UTF-8 text|JSON)") as caught:
+        read(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_value_that_means_nothing_is_answered_with_the_nearest():
+    assert known("here", "label", "REAL", {"REAL": 0}) == 0
+    with pytest.raises(UserError, match="here: label is 'REEL'; did you mean 'REAL'"):
+        known("here", "label", "REEL", {"REAL": 0})
+    with pytest.raises(UserError, match=r"here: label is \['REAL'\]"):
+        known("here", "label", ["REAL"], {"REAL": 0})
+
+
+def test_clips_listed_twice_count_once():
+    one, two = (ClipSource(pathlib.Path(name), name, "set") for name in "ab")
+    assert once([two, one, two]) == [two, one]
+    with pytest.raises(UserError, match="set: two entries for 'a' differ"):
+        once([one, ClipSource(one.path, "a", "set", label_video=1)])
+
+
+def test_videos_are_found_by_suffix_in_the_order_of_their_paths(tmp_path):
+    for name in ("b/z.WEBM", "a.mp4", "notes.txt", "b/y.avi"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in videos_below(tmp_path)]
+    assert found == ["a.mp4", "b/y.avi", "b/z.WEBM"]
