@@ -6,20 +6,16 @@ Columns: `path` (required, relative to the folder); `split` (train, val, test); 
 error). Everything else is kept as provenance. Without a manifest: every video, unlabelled.
 """
 
-import csv
-import os
 import pathlib
 import re
 from collections.abc import Iterator
 
 from data_pipelines.benchmarks.base import SPLITS, ClipSource
+from data_pipelines.benchmarks.listing import csv_table, printable, videos_below
 from data_pipelines.benchmarks.splits import components, hashed_split
 from data_pipelines.errors import UserError
 
 MANIFEST = "manifest.csv"
-VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv", ".wmv", ".ts"}
-)
 
 _LABELS = {"1": 1, "0": 0, "-1": -1, "": -1, "1.0": 1, "0.0": 0, "-1.0": -1}  # pandas adds the .0
 _FLAGS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": False}
@@ -50,7 +46,7 @@ def clips(root: pathlib.Path) -> list[ClipSource]:
     return [
         ClipSource(
             path=root / row["path"],
-            key=_printable(row["path"]),
+            key=printable(row["path"]),
             dataset=dataset,
             split=split,
             source_ids=_identities(row),
@@ -75,37 +71,22 @@ def dataset_name(root: pathlib.Path) -> str:
 
 
 def _video_rows(root: pathlib.Path) -> Iterator[dict[str, str]]:
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
-            yield {"path": path.relative_to(root).as_posix()}
+    for path in videos_below(root):
+        yield {"path": path.relative_to(root).as_posix()}
 
 
 def _manifest_rows(manifest: pathlib.Path) -> Iterator[dict[str, str]]:
-    """The manifest's rows, stripped and checked."""
-    first_line: dict[str, int] = {}
-    try:
-        # utf-8-sig: spreadsheets put a byte order mark in front.
-        with manifest.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restkey="", restval="")
-            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-            _check_header(manifest, reader.fieldnames)
-            for raw in reader:
-                where = f"{manifest}, line {reader.line_num}"
-                if "" in raw:
-                    raise UserError(f"{where}: more fields than columns; quote text with commas")
-                row = {name: text.strip() for name, text in raw.items()}
-                _check_row(where, row)
-                if row["path"] in first_line:
-                    earlier = first_line[row["path"]]
-                    raise UserError(f"{where}: {row['path']!r} was already named in line {earlier}")
-                first_line[row["path"]] = reader.line_num
-                yield row
-    except UnicodeDecodeError as error:
-        raise UserError(f"{manifest} is not UTF-8 text: save it as CSV UTF-8 ({error})") from error
-    except csv.Error as error:
-        raise UserError(f"{manifest} is not readable as CSV: {error}") from error
-    except OSError as error:
-        raise UserError(f"cannot read {manifest}: {error.strerror}") from error
+    """The manifest's rows, checked."""
+    names, rows = csv_table(manifest)
+    _check_header(manifest, names)
+    first_line: dict[str, str] = {}
+    for where, row in rows:
+        _check_row(where, row)
+        if row["path"] in first_line:
+            earlier = first_line[row["path"]]
+            raise UserError(f"{where}: {row['path']!r} was already named in {earlier}")
+        first_line[row["path"]] = where.rpartition(", ")[2]
+        yield row
 
 
 def _check_header(manifest: pathlib.Path, names: list[str]) -> None:
@@ -143,7 +124,7 @@ def _splits(rows: list[dict[str, str]]) -> list[str]:
     for row in rows:
         names = [f"identity {name}" for name in _identities(row)]
         names += [f"pair {row['pair_id']}"] if row.get("pair_id") else []
-        groups.append(names or [f"path {_printable(row['path'])}"])
+        groups.append(names or [f"path {printable(row['path'])}"])
     names = components(groups)
     stated: dict[str, str] = {}
     for name, row in zip(names, rows, strict=True):
@@ -153,8 +134,3 @@ def _splits(rows: list[dict[str, str]]) -> list[str]:
         row.get("split") or stated.get(name) or hashed_split(name)
         for name, row in zip(names, rows, strict=True)
     ]
-
-
-def _printable(path: str) -> str:
-    """File names may hold bytes that are no text; records hold only text."""
-    return os.fsencode(path).decode("utf-8", "replace")
