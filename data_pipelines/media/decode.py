@@ -131,22 +131,27 @@ def read_audio(path: pathlib.Path, limits: MediaLimits) -> AudioTrack | None:
 def _timed_frames(path: pathlib.Path, limits: MediaLimits) -> Iterator[tuple[float, av.VideoFrame]]:
     """Source frames with strictly increasing times in seconds.
 
-    Where timestamps are absent or do not increase (AVI), the frame's index over the rate takes
-    over from there on.
+    Where timestamps are absent or do not increase, the frame's index over the rate takes over from
+    there on. AVI has none of presentation: what FFmpeg gives is late by the decoder's delay and,
+    with B-frames, out of order. Its first frame is at 0.
     """
     with open_container(path) as container:
         stream = video_stream(container)
         if stream is None:
             return
         rate = float(stream.average_rate or stream.guessed_rate or FRAME_RATE)
-        start, last, by_index, decoded = 0.0, -np.inf, False, 0
+        avi = container.format.name == "avi"
+        by_index = avi and bool(stream.codec_context.has_b_frames)
+        start, delay, last, decoded = 0.0, 0.0, -np.inf, 0
         for index, frame in enumerate(_decoded(container, stream)):
             limits.check_frame(frame.width, frame.height)
             decoded += 3 * frame.width * frame.height
             if decoded > limits.max_decoded_bytes:
                 raise MediaError("too_large", f"over {limits.max_decoded_bytes} decoded bytes")
-            start = (frame.time or 0.0) if index == 0 else start
-            time = frame.time
+            if index == 0:
+                first = frame.time or 0.0
+                start, delay = (0.0, first) if avi else (first, 0.0)
+            time = None if frame.time is None else frame.time - delay
             if by_index or time is None or time <= last:
                 by_index = True
                 time = start + index / rate

@@ -1,5 +1,6 @@
 import dataclasses
 import pathlib
+import wave
 
 import numpy as np
 import pytest
@@ -168,6 +169,16 @@ def test_a_sound_file_replaces_the_videos_own_sound(talking, tmp_path, write_med
 def test_a_missing_sound_file_is_named(talking, tmp_path):
     with pytest.raises(MediaError, match=r"missing: its sound, gone\.wav: no such file"):
         prepare_clip(source(talking, audio_path=tmp_path / "gone.wav"), SETTINGS)
+
+
+def test_a_sound_file_without_a_sample_is_no_sound(talking, tmp_path):
+    with wave.open(str(tmp_path / "a.wav"), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+    empty = source(talking, audio_path=tmp_path / "a.wav", label_audio=0)
+    first, second = prepare_clip(empty, SETTINGS)
+    assert (first.has_audio, second.has_audio, first.label_audio) == (False, False, -1)
+    with pytest.raises(MediaError, match="no_audio"):
+        prepare_clip(dataclasses.replace(empty, expects_audio=True), SETTINGS)
 
 
 def test_pictures_without_sound_have_no_audio(tmp_path, draw_face):

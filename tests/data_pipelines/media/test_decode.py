@@ -54,9 +54,20 @@ def test_timestamps_that_do_not_increase_give_way_to_index_over_rate(
     np.testing.assert_allclose(times, [0.0, 0.04, 0.12, 0.16, 0.20])
 
 
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_avi_frames_are_shown_in_order_from_0_on(tmp_path, write_media, grey, codec):
+    """H.264 in AVI has B-frames, whose packets' times are those of decoding."""
+    values = np.linspace(20, 230, 15)
+    path = write_media(tmp_path / "a.avi", [grey(v) for v in values], codecs=(codec, ""))
+    times, seen = levels(path)
+    np.testing.assert_allclose(times, np.arange(15) / 25, atol=1e-9)
+    np.testing.assert_allclose(seen, values, atol=7)  # half a step
+
+
 @pytest.mark.parametrize(
     ("name", "codecs", "tolerance_s"),
     [
+        ("a.avi", ("libx264", "pcm_s16le"), 0.002),
         ("a.mp4", ("libx264", "aac"), 0.005),
         ("a.webm", ("libvpx-vp9", "libopus"), 0.008),  # the container has milliseconds only
         ("a.mkv", ("libx264", "pcm_s16le"), 0.002),
