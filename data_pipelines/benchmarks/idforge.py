@@ -2,9 +2,10 @@
 
 The type folder says all: face_ and lip_ are forged pictures whose lips follow the sound (Wav2Lip);
 rvc and tts are forged voices; audiomismatch is genuine speech of another person. A forged voice
-over untouched lips says other words than they do, hence `label_sync` 0. People are shared across
-splits, source videos (`pair_id`) are not. v2 is refused: its 16 frames a clip have no times [its
-description gives none], so lips and speech have no common clock; v1 holds the same clips whole.
+over untouched lips says other words than they do, hence `label_sync` 0. The stand-ins that swapped
+faces were put on are not named. People are shared across splits, source videos (`pair_id`) are not.
+v2 is refused: its 16 frames a clip have no times [its description gives none], so lips and speech
+have no common clock; v1 holds the same clips whole.
 """
 
 import pathlib
