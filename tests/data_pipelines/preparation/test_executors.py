@@ -126,13 +126,13 @@ def test_a_hanging_and_a_crashing_clip_are_named_and_the_rest_is_done(
     bad = [*sources]
     bad[1] = planted.Hanging(**vars(sources[1]))
     bad[4] = planted.Crashing(**vars(sources[4]))
-    options = {"beam_options": beam_options, "timeout_s": 10.0, "max_skipped": 0.2}
+    options = {"beam_options": beam_options, "timeout_s": 15.0, "max_skipped": 0.2}
     output = tmp_path / "out"
     with pytest.raises(UserError, match=r"4 of 12 clips were lost .*crashed 1.* timeout 1"):
         prepared(bad, output, **options)
     with (output / "skipped.csv").open() as file:
         named = {row["clip"]: (row["reason"], row["detail"]) for row in csv.DictReader(file)}
-    assert named[sources[1].key] == ("timeout", "stopped after 10 s")
+    assert named[sources[1].key] == ("timeout", "stopped after 15 s")
     assert named[sources[4].key] == ("crashed", "its process was ended by SIGABRT")
     assert {named[key][0] for key in ("text.wav", "gone.wav")} == {"not_media", "missing"}
     again = prepared(sources, output, **options)  # both are tried again, and nothing else
