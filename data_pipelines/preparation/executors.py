@@ -6,6 +6,7 @@ the bytes, the reasons and what an interruption leaves behind are the same. Know
 
 import dataclasses
 import functools
+import pathlib
 from collections.abc import Callable, Iterator, Sequence
 
 import cv2
@@ -138,4 +139,7 @@ def _prepare_group(
 
 
 def _absolute(source: ClipSource) -> ClipSource:
-    return dataclasses.replace(source, path=source.path.absolute())
+    """The same for processes that start elsewhere."""
+    values = {field.name: getattr(source, field.name) for field in dataclasses.fields(source)}
+    paths = {n: path.absolute() for n, path in values.items() if isinstance(path, pathlib.Path)}
+    return dataclasses.replace(source, **paths)

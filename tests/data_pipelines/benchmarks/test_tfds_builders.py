@@ -30,7 +30,7 @@ def prepared(directory: pathlib.Path, dataset: str) -> pathlib.Path:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
         file.writeframes(SAMPLES.tobytes())
     sources = [
-        ClipSource(sound, f"{split}.wav", dataset, split, label_audio=1)
+        ClipSource(sound, f"{split}.wav", dataset, split=split, label_audio=1)
         for split in ("train", "test")
     ]
     prepare(sources, PrepareSettings(), directory)
