@@ -2,26 +2,27 @@
 
 python scripts/prepare.py --reader=folder --root=clips --output=prepared --preview
 python scripts/prepare.py --reader=faceforensics --option compression=c40 --root=FF --output=ff_c40
+python scripts/prepare.py --root=DIR --output=DIR --runner=beam -- --runner=FlinkRunner ...
 """
 
 import argparse
 import dataclasses
 import os
-import pathlib
 import sys
 from collections.abc import Sequence
 
 from data_pipelines.benchmarks.registry import READERS, find_reader, reader_options
 from data_pipelines.errors import UserError
 from data_pipelines.media.clips import PrepareSettings
+from data_pipelines.paths import local_path
 from data_pipelines.preparation.preview import write_preview
 from data_pipelines.preparation.run import prepare
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one preparation; 0 if the set is complete, 1 after one line on standard error."""
-    args = _parser().parse_args(argv)
     try:
+        args = _parser().parse_args(argv)
         settings = PrepareSettings(
             size=args.size,
             margin=args.margin,
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             workers=args.workers,
             max_skipped=args.max_skipped,
             timeout_s=args.timeout,
+            beam_options=_beam_options(args),
             progress=True,
         )
         print(*report.lines(), sep="\n")
@@ -62,8 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="of the reader"
     )
-    parser.add_argument("--root", type=pathlib.Path, required=True, help="where the data set lies")
-    parser.add_argument("--output", type=pathlib.Path, required=True, help="folder for the shards")
+    parser.add_argument("--root", type=local_path, required=True, help="where the data set lies")
+    parser.add_argument("--output", type=local_path, required=True, help="folder for the shards")
+    parser.add_argument("--runner", default="local", choices=["local", "beam"], help="who works")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--size", type=int, default=224, help="side of the face crop, pixels")
     parser.add_argument("--margin", type=float, default=0.3, help="crop beyond the face's height")
@@ -74,7 +77,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-skipped", type=float, default=0.1, help="share that may be lost")
     parser.add_argument("--timeout", type=float, default=900.0, help="per clip, seconds")
     parser.add_argument("--preview", action="store_true", help="write a contact sheet")
+    parser.add_argument("beam_options", nargs="*", help="after `--`: options of the Beam pipeline")
     return parser
+
+
+def _beam_options(args: argparse.Namespace) -> list[str] | None:
+    if args.runner == "beam":
+        return args.beam_options
+    if args.beam_options:
+        raise UserError(f"{args.beam_options[0]!r} is for Beam: say --runner=beam before `--`")
+    return None
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import contextlib
 import csv
 import dataclasses
 import fcntl
-import functools
 import io
 import json
 import math
@@ -18,21 +17,16 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 
-import cv2
 import tqdm
 
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.errors import UserError
-from data_pipelines.media.clips import PrepareSettings, iterate_clips
-from data_pipelines.media.clock import StageClock
-from data_pipelines.media.errors import MediaError
+from data_pipelines.media.clips import PrepareSettings
+from data_pipelines.preparation.executors import Executor, beam_executor, local_executor
 from data_pipelines.preparation.shards import TARGET_BYTES, plan_shards, write_shards
 from data_pipelines.preparation.spool import FINGERPRINT_FILE, Outcome, Spool, claim, fingerprint
-from data_pipelines.preparation.workers import Failure, run_isolated
 from data_pipelines.records.atomic import atomic_writer
-from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
 from data_pipelines.records.metadata import INFO_FILE, write_metadata
-from data_pipelines.records.schema import encode_clip
 
 SKIPPED_FILE = "skipped.csv"
 
@@ -84,6 +78,7 @@ def prepare(
     max_skipped: float = 0.1,
     timeout_s: float = 900.0,
     shard_bytes: int = TARGET_BYTES,
+    beam_options: Sequence[str] | None = None,
     progress: bool = False,
 ) -> PrepareReport:
     """Turns clips into TFRecord shards with TFDS metadata; an interrupted run goes on where it was.
@@ -98,6 +93,8 @@ def prepare(
         max_skipped: share of the clips that may be lost before the run counts as failed.
         timeout_s: how long one clip may take.
         shard_bytes: size to fill shards to.
+        beam_options: of an Apache Beam pipeline that does the work, see `beam_executor`; None for
+            processes of this machine.
         progress: show a bar.
 
     Raises:
@@ -108,6 +105,10 @@ def prepare(
     if workers < 1:
         raise UserError(f"workers is {workers}; it must be at least 1")
     name = _dataset(sources)
+    if beam_options is None:
+        execute = local_executor(workers, timeout_s)
+    else:
+        execute = beam_executor(workers, timeout_s, beam_options)
     mark = fingerprint(sources, settings)
     claim(output, mark)
     with _alone(output):
@@ -115,7 +116,7 @@ def prepare(
             return _finished_report(output)
         spool = Spool(output)
         started = time.monotonic()
-        outcomes, fresh = _prepare_clips(sources, settings, spool, workers, timeout_s, progress)
+        outcomes, fresh = _prepare_clips(sources, settings, spool, execute, progress)
         _write_skipped(output, sources, outcomes)
         _check_losses(output, outcomes, max_skipped)
         splits = [source.split for source in sources]
@@ -136,64 +137,27 @@ def prepare(
     return report
 
 
-def prepare_one(spool: Spool, settings: PrepareSettings, task: tuple[int, ClipSource]) -> Outcome:
-    """Prepares one clip into the spool; runs in a worker process.
-
-    Raises:
-        OSError: the spool cannot be written, which no other clip would survive either.
-    """
-    cv2.setNumThreads(1)  # one process a core already
-    clip, source = task
-    clock, seconds = StageClock(), 0.0
-
-    def payloads() -> Iterator[bytes]:
-        nonlocal seconds
-        for record in iterate_clips(source, settings, clock):
-            seconds += max(len(record.frames) / FRAME_RATE, len(record.audio) / SAMPLE_RATE)
-            yield encode_clip(record)
-
-    try:
-        with clock.stage("write"):
-            parts = spool.write_parts(clip, payloads())
-        outcome = Outcome(parts=parts, seconds=seconds, stages=clock.seconds)
-    except MediaError as error:
-        outcome = Outcome(reason=error.reason, detail=error.detail)
-    except OSError:
-        raise
-    except Exception as error:  # whatever one file provokes, the others go on
-        outcome = Outcome(reason="crashed", detail=f"{type(error).__name__}: {error}")
-    spool.write_outcome(clip, outcome)
-    return outcome
-
-
 def _prepare_clips(
     sources: Sequence[ClipSource],
     settings: PrepareSettings,
     spool: Spool,
-    workers: int,
-    timeout_s: float,
+    execute: Executor,
     progress: bool,
 ) -> tuple[list[Outcome], list[Outcome]]:
     """The outcomes of all clips in order, and those of this run."""
-    outcomes = {clip: spool.read_outcome(clip) for clip in range(len(sources))}
-    tasks = [(clip, source) for clip, source in enumerate(sources) if outcomes[clip] is None]
-    function = functools.partial(prepare_one, spool, settings)
-    bar = tqdm.tqdm(
-        total=len(sources), initial=len(sources) - len(tasks), unit="clip", disable=not progress
-    )
+    known = {clip: spool.read_outcome(clip) for clip in range(len(sources))}
+    outcomes = {clip: outcome for clip, outcome in known.items() if outcome and outcome.final}
+    tasks = [(clip, source) for clip, source in enumerate(sources) if clip not in outcomes]
+    bar = tqdm.tqdm(total=len(sources), initial=len(outcomes), unit="clip", disable=not progress)
     fresh = []
     with bar:
-        for index, result in run_isolated(function, tasks, workers, timeout_s):
-            clip, source = tasks[index]
-            if isinstance(result, Failure):
-                result = Outcome(reason=result.reason, detail=result.detail)
-                spool.write_outcome(clip, result)
-            if result.reason and progress:
-                bar.write(f"skipped {source.key}: {result.reason}: {result.detail}")
-            outcomes[clip] = result
-            fresh.append(result)
+        for clip, outcome in execute(spool, settings, tasks):
+            if outcome.reason and progress:
+                bar.write(f"skipped {sources[clip].key}: {outcome.reason}: {outcome.detail}")
+            outcomes[clip] = outcome
+            fresh.append(outcome)
             bar.update()
-    return [outcome for outcome in outcomes.values() if outcome is not None], fresh
+    return [outcomes[clip] for clip in range(len(sources))], fresh
 
 
 def _dataset(sources: Sequence[ClipSource]) -> str:

@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 
 from data_pipelines.benchmarks.base import ClipSource
@@ -41,6 +42,11 @@ class Outcome:
     reason: str = ""
     detail: str = ""
 
+    @property
+    def final(self) -> bool:
+        """False for what is as likely the machine's fault as the clip's: worth another try."""
+        return self.reason not in ("timeout", "crashed")
+
 
 class Spool:
     """The working folder of an output folder; picklable, so that workers write to it themselves."""
@@ -48,36 +54,47 @@ class Spool:
     def __init__(self, output: pathlib.Path) -> None:
         self.folder = output / ".work"
 
+    def absolute(self) -> "Spool":
+        """The same for processes that start elsewhere."""
+        return Spool(self.folder.parent.absolute())
+
     def part(self, clip: int, number: int) -> pathlib.Path:
         """The file with a clip's records, number `number`."""
         return self.folder / f"{clip:08d}-{number:04d}.tfrecord"
 
     def write_parts(self, clip: int, payloads: Iterable[bytes]) -> tuple[ShardSummary, ...]:
-        """Writes a clip's records as they come, all or none; holds one at a time."""
+        """Writes a clip's records as they come, all or none; holds one at a time.
+
+        Two attempts at one clip, on two machines of a cluster, may run at once: each writes to
+        names of its own, and the last one to finish replaces the other's equal bytes.
+        """
         iterator = iter(payloads)
         summaries: list[ShardSummary] = []
+        drafts: list[pathlib.Path] = []
         try:
             for payload in iterator:
-                part = self.part(clip, len(summaries))
-                summaries.append(write_shard(part, _until_full(payload, iterator)))
+                drafts.append(_draft(self.part(clip, len(drafts))))
+                summaries.append(write_shard(drafts[-1], _until_full(payload, iterator)))
         except BaseException:
-            for number in range(len(summaries)):
-                self.part(clip, number).unlink(missing_ok=True)
+            for draft in drafts:
+                draft.unlink(missing_ok=True)
             raise
+        for number, draft in enumerate(drafts):
+            draft.replace(self.part(clip, number))
         return tuple(summaries)
 
     def write_outcome(self, clip: int, outcome: Outcome) -> None:
         """Marks a clip as done."""
-        with atomic_writer(self._facts(clip)) as write:
+        draft = _draft(self._facts(clip))
+        with atomic_writer(draft) as write:
             write(json.dumps(dataclasses.asdict(outcome), sort_keys=True).encode())
+        draft.replace(self._facts(clip))
 
     def read_outcome(self, clip: int) -> Outcome | None:
-        """What became of a clip; None if that is not known yet or should be tried again."""
+        """What became of a clip; None if that is not known yet."""
         try:
             facts = json.loads(self._facts(clip).read_bytes())
         except FileNotFoundError:
-            return None
-        if facts["reason"] in ("timeout", "crashed"):  # the machine's fault as likely as the clip's
             return None
         facts["parts"] = tuple(ShardSummary(**part) for part in facts["parts"])
         return Outcome(**facts)
@@ -122,6 +139,11 @@ def claim(output: pathlib.Path, mark: str) -> None:
         with atomic_writer(file) as write:
             write(json.dumps({"fingerprint": mark}).encode())
     (output / ".work").mkdir(exist_ok=True)
+
+
+def _draft(path: pathlib.Path) -> pathlib.Path:
+    """A name that no other attempt takes; what a killed one leaves goes with the folder."""
+    return path.with_name(f"draft-{secrets.token_hex(8)}-{path.name}")
 
 
 def _until_full(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

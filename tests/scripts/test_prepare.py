@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import pathlib
 import runpy
@@ -45,6 +46,18 @@ def test_the_command_makes_a_set(sounds, tmp_path):
     assert (tmp_path / "out" / "preview.png").exists()
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("apache_beam") is None, reason="Apache Beam is not installed"
+)
+def test_what_follows_two_dashes_is_the_pipelines(sounds, tmp_path):
+    arguments = ["--root", sounds, "--output", tmp_path / "out", "--runner", "beam", "--"]
+    failed = run(*arguments, "--runner=NoSuchRunner")
+    assert failed.returncode == 1
+    assert "Beam pipeline failed: Unexpected pipeline runner: NoSuchRunner" in failed.stderr
+    done = run(*arguments, "--job_name=clips")
+    assert "prepared 2 of 2 clips: 2 windows" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -54,6 +67,8 @@ def test_the_command_makes_a_set(sounds, tmp_path):
         (["--size", "1"], "size is 1; it must be 16 to 2048 pixels"),
         (["--window", "0.1"], "window is 0.1 s"),
         (["--workers", "0"], "workers is 0; it must be at least 1"),
+        (["--output", "gs://bucket/x"], "gs://bucket/x is not a local path: mount the bucket"),
+        (["--", "--runner=FlinkRunner"], "'--runner=FlinkRunner' is for Beam: say --runner=beam"),
     ],
 )
 def test_bad_input_is_one_line_and_a_code(main, sounds, tmp_path, capsys, options, message):

@@ -1,11 +1,5 @@
 import csv
 import json
-import os
-import pathlib
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 
@@ -13,8 +7,9 @@ from data_pipelines.benchmarks.folder import clips
 from data_pipelines.errors import UserError
 from data_pipelines.media.clips import PrepareSettings
 from data_pipelines.preparation import run
-from data_pipelines.preparation.run import prepare, prepare_one
-from data_pipelines.preparation.spool import Outcome, Spool, claim
+from data_pipelines.preparation.executors import prepare_one
+from data_pipelines.preparation.run import prepare
+from data_pipelines.preparation.spool import Spool, claim
 from data_pipelines.records.metadata import read_metadata
 from data_pipelines.records.schema import decode_clip
 from data_pipelines.records.tfrecord import read_index, read_payload
@@ -22,7 +17,6 @@ from data_pipelines.records.tfrecord import read_index, read_payload
 SETTINGS = PrepareSettings(window_s=2.0, stride_s=2.0)
 # Of the ten sounds of 1 to 5.5 s; ends of just under half a second are left out.
 MEDIA_S = [1.0, 1.5, 2.0, 2.0, 3.0, 3.5, 4.0, 4.0, 5.0, 5.5]
-REPOSITORY = pathlib.Path(__file__).parents[3]
 
 
 def prepared(root, output, **options):
@@ -93,36 +87,6 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(sounds, tmp_path):
     assert report.media_s == pytest.approx(sum(MEDIA_S) - done_before, abs=0.1)
 
 
-def test_kill_9_and_again_gives_the_same_bytes(sounds, tmp_path):
-    prepared(sounds, tmp_path / "whole")
-    output = tmp_path / "killed"
-    code = (
-        "import pathlib, sys\n"
-        "from data_pipelines.benchmarks.folder import clips\n"
-        "from data_pipelines.media.clips import PrepareSettings\n"
-        "from data_pipelines.preparation.run import prepare\n"
-        "if __name__ == '__main__':\n"
-        "    settings = PrepareSettings(window_s=2.0, stride_s=2.0)\n"
-        "    root, output = map(pathlib.Path, sys.argv[1:])\n"
-        "    prepare(clips(root), settings, output, max_skipped=0.5, shard_bytes=400_000)\n"
-    )
-    script = tmp_path / "script.py"
-    script.write_text(code)
-    process = subprocess.Popen(
-        [sys.executable, str(script), str(sounds), str(output)],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        stderr=subprocess.DEVNULL,
-    )
-    work, deadline = output / ".work", time.monotonic() + 60
-    while len(list(work.glob("*.json"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (output / "dataset_info.json").exists()
-    prepared(sounds, output)
-    assert shard_bytes(output) == shard_bytes(tmp_path / "whole")
-
-
 def test_a_finished_set_is_left_alone(sounds, tmp_path):
     first = prepared(sounds, tmp_path / "out")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
@@ -150,29 +114,6 @@ def test_a_set_of_nothing_but_losses_fails(tmp_path):
     (tmp_path / "in" / "manifest.csv").write_text("path\ngone.mp4\n")
     with pytest.raises(UserError, match="1 of 1 clips were lost"):
         prepared(tmp_path / "in", tmp_path / "out", max_skipped=1.0)
-
-
-def test_whatever_one_file_provokes_the_others_go_on(sounds, tmp_path, monkeypatch):
-    def explode(source, settings, clock):
-        raise MemoryError("too much")
-        yield
-
-    monkeypatch.setattr(run, "iterate_clips", explode)
-    claim(tmp_path / "out", "mark")
-    outcome = prepare_one(Spool(tmp_path / "out"), SETTINGS, (0, clips(sounds)[0]))
-    assert outcome == Outcome(reason="crashed", detail="MemoryError: too much")
-
-
-def test_a_full_disk_ends_the_run_and_leaves_no_half_file(sounds, tmp_path, monkeypatch):
-    def full(path, payloads):
-        raise OSError(28, f"cannot write {path}: No space left on device")
-
-    claim(tmp_path / "out", "mark")
-    spool = Spool(tmp_path / "out")
-    monkeypatch.setattr("data_pipelines.preparation.spool.write_shard", full)
-    with pytest.raises(OSError, match="No space left on device"):
-        prepare_one(spool, SETTINGS, (0, clips(sounds)[0]))
-    assert list(spool.folder.iterdir()) == []
 
 
 def test_two_preparations_do_not_meet(sounds, tmp_path):

@@ -48,11 +48,25 @@ def test_outcomes_come_back(spool):
 
 
 @pytest.mark.parametrize(
-    ("reason", "again"), [("timeout", True), ("crashed", True), ("no_face", False)]
+    ("reason", "final"), [("timeout", False), ("crashed", False), ("no_face", True), ("", True)]
 )
-def test_what_may_have_been_the_machines_fault_is_tried_again(spool, reason, again):
-    spool.write_outcome(0, Outcome(reason=reason, detail="why"))
-    assert (spool.read_outcome(0) is None) == again
+def test_what_may_have_been_the_machines_fault_is_not_final(reason, final):
+    assert Outcome(reason=reason).final == final
+
+
+def test_two_attempts_at_once_do_not_meet(spool):
+    """A runner of a cluster may start a clip again while its first attempt goes on."""
+
+    def payloads():
+        yield b"a" * 60
+        assert spool.write_parts(0, [b"a" * 60, b"b" * 60]) == (ShardSummary(2, 120),)
+        whole = spool.part(0, 0).read_bytes()
+        yield b"b" * 60
+        assert spool.part(0, 0).read_bytes() == whole
+
+    spool.write_parts(0, payloads())
+    assert len(read_index(spool.part(0, 0))) == 2
+    assert [path.name for path in spool.folder.iterdir()] == ["00000000-0000.tfrecord"]
 
 
 def test_the_fingerprint_knows_settings_sources_and_sizes(tmp_path):
