@@ -6,7 +6,7 @@ without a state: hosts, workers and resumed runs agree on it. Reads labels and m
 
 import operator
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, SupportsIndex
 
 import grain
@@ -65,24 +65,22 @@ def make_strata(
     Raises:
         UserError: not one weight a set, or a weighted set without clips.
     """
-    everything = np.arange(len(source))
     if not weights and balance == "none":
-        return (Stratum(0, "all", 1.0, everything),)
+        return (Stratum(0, "all", 1.0, np.arange(len(source))),)
     sizes = np.bincount(source.sets, minlength=len(weights))
     if weights and (len(weights) != len(sizes) or not sizes.all()):
         raise UserError(f"{len(weights)} mixture weights for sets of {sizes.tolist()} clips")
     of_sets = np.array(weights or sizes, np.float64)
     of_sets /= of_sets.sum()
-    kinds = [_kind(clip, balance) for clip in source.summaries]
-    strata = []
-    for number in np.flatnonzero(of_sets).tolist():
-        clips = everything[source.sets == number]
-        within = _kind_shares([kinds[clip] for clip in clips])
-        for kind, share in sorted(within.items()):
-            chosen = [clip for clip in clips if kinds[clip] == kind]
-            share = float(share * of_sets[number])
-            strata.append(Stratum(number, kind.name, share, np.array(chosen)))
-    return tuple(strata)
+    clips: list[dict[_Kind, list[int]]] = [{} for _ in of_sets]
+    for position, (number, clip) in enumerate(zip(source.sets, source.summaries, strict=True)):
+        clips[number].setdefault(_kind(clip, balance), []).append(position)
+    return tuple(
+        Stratum(number, kind.name, float(share * of_sets[number]), np.array(of_kinds[kind]))
+        for number, of_kinds in enumerate(clips)
+        if of_kinds  # a subset may hold nothing of a set
+        for kind, share in _kind_shares(of_kinds).items()
+    )
 
 
 def clip_weights(strata: Sequence[Stratum]) -> Float64[np.ndarray, " n"]:
@@ -167,12 +165,13 @@ def _kind(clip: ClipSummary, balance: Balance) -> _Kind:
     return _Kind(clip.label, _NAMES[clip.label])
 
 
-def _kind_shares(kinds: Sequence[_Kind]) -> dict[_Kind, float]:
-    """The share of each kind among the rows of its set."""
-    counts = Counter(kinds)
-    unknown = sum(count for kind, count in counts.items() if kind.label == UNKNOWN) / len(kinds)
-    kinds_of = Counter(kind.label for kind in counts)  # label -> how many kinds have it
+def _kind_shares(clips: Mapping[_Kind, Sequence[int]]) -> dict[_Kind, float]:
+    """The share of each kind among the rows of its set, in the kinds' order."""
+    total = sum(map(len, clips.values()))
+    unknown = sum(len(some) for kind, some in clips.items() if kind.label == UNKNOWN) / total
+    kinds_of = Counter(kind.label for kind in clips)  # label -> how many kinds have it
     known = (1 - unknown) / max(1, len(kinds_of.keys() - {UNKNOWN}))
     return {
-        kind: unknown if kind.label == UNKNOWN else known / kinds_of[kind.label] for kind in counts
+        kind: unknown if kind.label == UNKNOWN else known / kinds_of[kind.label]
+        for kind in sorted(clips)
     }

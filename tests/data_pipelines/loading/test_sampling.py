@@ -114,6 +114,11 @@ def test_what_a_set_lacks_the_others_get(write_set):
     assert shares(make_strata(unknown, balance="method")) == {(0, "unlabelled"): 1}
 
 
+def test_a_subset_may_lack_a_set(two_sets):
+    part = two_sets.subset(range(10, 15))
+    assert shares(make_strata(part, balance="class")) == {(1, "genuine"): 0.5, (1, "forged"): 0.5}
+
+
 def test_weights_for_other_sets_are_refused(two_sets):
     with pytest.raises(UserError, match=r"3 mixture weights for sets of \[10, 5, 0\] clips"):
         make_strata(two_sets, weights=(1.0, 1.0, 1.0))
