@@ -5,14 +5,18 @@ import logging
 import os
 import pathlib
 import shutil
+from collections import Counter
+from collections.abc import Sequence
 
 from cad_jax.experiment import DataConfig, ExperimentConfig
 from cad_jax.losses.total import LossConfig
+from data_pipelines.errors import UserError
 from data_pipelines.loading.pseudo_fake import fake_shares
+from data_pipelines.loading.sampling import Stratum, clip_weights, make_strata
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.preparation.spool import FINGERPRINT_FILE
 from data_pipelines.records.clip import UNKNOWN
-from data_pipelines.records.metadata import INFO_FILE
+from data_pipelines.records.metadata import INFO_FILE, PreparedSet, read_metadata
 from data_pipelines.synthetic.build import build_dataset, default_directory
 from data_pipelines.synthetic.drawn import write_drawn_set
 from data_pipelines.synthetic.presets import find_preset
@@ -42,13 +46,35 @@ def build_data(config: ExperimentConfig) -> ExperimentConfig:
     return dataclasses.replace(config, data=dataclasses.replace(data, path=str(path)))
 
 
-def open_split(config: DataConfig, split: str) -> TFRecordSource:
-    """The clips of one split of `config.path`.
+def evaluated_sets(config: DataConfig, split: str) -> list[PreparedSet]:
+    """The sets of which a split is evaluated: `config.path`, and `evaluate_paths` that have it.
 
     Raises:
-        UserError: no such set or split; a shard is damaged.
+        UserError: no such set.
     """
-    return TFRecordSource(config.path, split, on_corrupt=config.on_corrupt)
+    besides = [read_metadata(path) for path in config.evaluate_paths]
+    for prepared in besides:
+        if split not in prepared.shard_lengths:
+            log.info("%s has no split %r: not evaluated there", prepared.directory, split)
+    having = [prepared for prepared in besides if split in prepared.shard_lengths]
+    return [read_metadata(config.path), *having]
+
+
+def open_evaluation(config: DataConfig, split: str) -> TFRecordSource:
+    """The clips of one split of `evaluated_sets`, in order.
+
+    Raises:
+        UserError: no such set, or no such split in `config.path`; a shard is damaged; two sets hold
+            clips of one name, which would be scored as one.
+    """
+    first, *besides = evaluated_sets(config, split)
+    source = _open(config, first.directory, split)
+    for prepared in besides:
+        source += _open(config, prepared.directory, split)
+    names = Counter(clip.clip_id for clip in source.summaries) if besides else Counter()
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise UserError(f"path and evaluate_paths both hold {twice[0]!r} in split {split!r}")
+    return source
 
 
 def open_training(config: DataConfig) -> TFRecordSource:
@@ -58,13 +84,28 @@ def open_training(config: DataConfig) -> TFRecordSource:
         UserError: no such set or split, or no genuine clip where only these are wanted; a shard is
             damaged.
     """
-    source = open_split(config, config.train_split)
+    source = _open(config, config.path, config.train_split)
     if config.genuine_only == "all":
         source = source.genuine()
     for path in config.extra_paths:
-        extra = TFRecordSource(path, config.train_split, on_corrupt=config.on_corrupt)
+        extra = _open(config, path, config.train_split)
         source += extra if config.genuine_only == "none" else extra.genuine()
     return source.subset(range(min(config.limit, len(source)))) if config.limit else source
+
+
+def sample_training(config: DataConfig, source: TFRecordSource) -> tuple[Stratum, ...]:
+    """How often each clip of `open_training` is trained on; what is uneven is logged.
+
+    Raises:
+        UserError: the mixture has weights for other sets.
+    """
+    strata = make_strata(source, config.mixture_weights, config.balance)
+    paths = (config.path, *config.extra_paths)
+    for stratum in strata if len(strata) > 1 else ():
+        size, path = len(stratum.clips), paths[stratum.set_number]
+        share = 100 * stratum.share
+        log.info("%.1f %% of the training: %s, %d clips: %s", share, path, size, stratum.kind)
+    return strata
 
 
 def copy_preparation(config: DataConfig, workdir: pathlib.Path) -> None:
@@ -74,16 +115,25 @@ def copy_preparation(config: DataConfig, workdir: pathlib.Path) -> None:
         shutil.copyfile(path, workdir / FINGERPRINT_FILE)
 
 
-def measure_priors(config: ExperimentConfig, source: TFRecordSource) -> LossConfig:
-    """The loss with the training set's shares of fakes, which logit adjustment needs.
+def measure_priors(
+    config: ExperimentConfig, source: TFRecordSource, strata: Sequence[Stratum]
+) -> LossConfig:
+    """The loss with the training's shares of fakes, which logit adjustment needs.
 
-    One clip of each kind is added to the counts: a set of only fakes has no finite log-odds.
+    A clip counts as often as it is drawn. One clip of each kind is added to the counts: a set of
+    only fakes has no finite log-odds.
     """
+    weights = clip_weights(strata).tolist()
     shares = [fake_shares(clip, config.data.augment) for clip in source.summaries]
 
     def share(label: str) -> float:
-        known = sum(getattr(clip, label) != UNKNOWN for clip in source.summaries)
-        return (sum(clip[label] for clip in shares) + 1) / (known + 2)
+        fake = sum(weight * clip[label] for weight, clip in zip(weights, shares, strict=True))
+        known = sum(
+            weight
+            for weight, clip in zip(weights, source.summaries, strict=True)
+            if getattr(clip, label) != UNKNOWN
+        )
+        return (fake + 1) / (known + 2)
 
     return dataclasses.replace(
         config.loss,
@@ -91,3 +141,7 @@ def measure_priors(config: ExperimentConfig, source: TFRecordSource) -> LossConf
         prior_fake_video=share("label_video"),
         prior_fake_audio=share("label_audio"),
     )
+
+
+def _open(config: DataConfig, path: str | os.PathLike[str], split: str) -> TFRecordSource:
+    return TFRecordSource(path, split, on_corrupt=config.on_corrupt)

@@ -5,6 +5,7 @@ parts that belong to a module are declared there and only gathered here.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from cad_jax.losses.total import LossConfig
 from cad_jax.models.config import CADConfig
 from cad_jax.training.optimizer import OptimizerConfig
 from data_pipelines.loading.augment import AugmentConfig
+from data_pipelines.loading.sampling import Balance
 from data_pipelines.loading.window import ClipSpec
 
 
@@ -26,7 +28,13 @@ class DataConfig:
         clip: what is cut out of a record.
         builder: makes the set where it is not there: `drawn`, or a preset of
             `data_pipelines.synthetic.presets`. Empty: takes what is there.
-        extra_paths: prepared sets trained on besides; evaluation is of `path` alone.
+        extra_paths: prepared sets trained on besides.
+        evaluate_paths: prepared sets evaluated besides, trained on or not; each in the splits that
+            it has.
+        mixture_weights: how much of the training each set gives, `path` and then the extra ones, in
+            any unit; empty for their sizes.
+        balance: within each set, `class` trains on genuine and forged clips equally often, `method`
+            besides on every way of forging; see `data_pipelines.loading.sampling`.
         genuine_only: of which sets training takes the genuine clips (label 0) alone, `none`, the
             `extra` ones or `all`; `augment.pseudo_fake` then makes the forged ones.
         train_split, validation_split: names of splits.
@@ -42,6 +50,9 @@ class DataConfig:
     clip: ClipSpec
     builder: str = ""
     extra_paths: tuple[str, ...] = ()
+    evaluate_paths: tuple[str, ...] = ()
+    mixture_weights: tuple[float, ...] = ()
+    balance: Balance = "none"
     genuine_only: Literal["none", "extra", "all"] = "none"
     train_split: str = "train"
     validation_split: str = "val"
@@ -55,13 +66,28 @@ class DataConfig:
     def __post_init__(self) -> None:
         if not self.path and not self.builder:
             raise ValueError("path is empty: name a prepared set with --config.data.path=DIR")
-        if len({self.path, *self.extra_paths}) <= len(self.extra_paths):
-            raise ValueError("extra_paths names a set twice, or path again")
+        for name in ("extra_paths", "evaluate_paths"):
+            if len({self.path, *getattr(self, name)}) <= len(getattr(self, name)):
+                raise ValueError(f"{name} names a set twice, or path again")
         if self.genuine_only == "extra" and not self.extra_paths:
             raise ValueError("genuine_only is 'extra', but extra_paths names no set")
+        if self.genuine_only == "all" and self.balance != "none":
+            raise ValueError("balance needs forged clips, but genuine_only is 'all'")
+        self._check_weights()
         for name, least in (("batch_size", 1), ("limit", 0), ("workers", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+
+    def _check_weights(self) -> None:
+        sets = 1 + len(self.extra_paths)
+        if not self.mixture_weights:
+            return
+        if len(self.mixture_weights) != sets:
+            raise ValueError(f"mixture_weights needs {sets} numbers: of path and each extra path")
+        if not all(0 < weight < math.inf for weight in self.mixture_weights):
+            raise ValueError("mixture_weights must be positive; leave out a set without weight")
+        if self.limit:
+            raise ValueError("limit takes the first set's clips, mixture_weights wants all sets'")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Suite-wide settings: eight virtual CPU devices, a compile cache, the folder of real clips."""
 
+import dataclasses
 import os
 import pathlib
 import tempfile
@@ -43,3 +44,37 @@ def drawn_set(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     from data_pipelines.synthetic.drawn import write_drawn_set
 
     return write_drawn_set(tmp_path_factory.mktemp("drawn"))
+
+
+@pytest.fixture(scope="session")
+def silent_set(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A prepared directory of 24 drawn clips without sound (16 train, 4 val, 4 test)."""
+    from data_pipelines.records.metadata import shard_name, write_metadata
+    from data_pipelines.records.schema import encode_clip
+    from data_pipelines.records.tfrecord import write_shard
+    from data_pipelines.synthetic.drawn import drawn_clips
+
+    directory = tmp_path_factory.mktemp("silent")
+    clips = [
+        dataclasses.replace(
+            clip,
+            clip_id=f"silent/{number}#0",
+            dataset="silent",
+            method_audio="",
+            audio=clip.audio[:0],
+            label_audio=-1,
+            label_sync=-1,
+        )
+        for number, clip in enumerate(drawn_clips(24, seed=2))
+    ]
+    shards = {
+        split: [
+            write_shard(
+                directory / shard_name("silent", split, 0, 1),
+                [encode_clip(clip) for clip in clips if clip.split == split],
+            )
+        ]
+        for split in ("train", "val", "test")
+    }
+    write_metadata(directory, "silent", shards)
+    return directory

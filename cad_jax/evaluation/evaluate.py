@@ -1,7 +1,7 @@
-"""Scores the splits of a prepared set and reports on them.
+"""Scores the splits of the evaluated sets and reports on them.
 
-Owns what is written under `evaluation/`. The threshold comes from the validation split; test splits
-choose nothing.
+Owns what is written under `evaluation/`. The threshold comes from the validation split, one for all
+sets, as in use nobody says where a clip is from; test splits choose nothing.
 """
 
 import pathlib
@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from cad_jax.config import ConfigError, differences, unstructure
-from cad_jax.data import open_split
+from cad_jax.data import evaluated_sets, open_evaluation
 from cad_jax.evaluation import metrics
 from cad_jax.evaluation.report import evaluate_table
 from cad_jax.evaluation.scores import ScoreTable, to_videos, write_scores
@@ -22,7 +22,6 @@ from cad_jax.experiment import ExperimentConfig
 from cad_jax.inference import Detector
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.atomic import write_json
-from data_pipelines.records.metadata import read_metadata
 from data_pipelines.records.schema import ClipSummary
 
 CORRUPT = "corrupt record"
@@ -46,7 +45,7 @@ def evaluate(detector: Detector, config: ExperimentConfig, workdir: pathlib.Path
 
     Args:
         detector: from a run.
-        config: names the prepared set and its splits, batch size and resamplings.
+        config: names the prepared sets and their splits, batch size and resamplings.
         workdir: where `evaluation/` goes.
 
     Raises:
@@ -58,7 +57,7 @@ def evaluate(detector: Detector, config: ExperimentConfig, workdir: pathlib.Path
     threshold = float("nan")
     splits = (config.data.validation_split, *config.data.test_splits)
     for split in splits:
-        source = open_split(config.data, split)
+        source = open_evaluation(config.data, split)
         scores = detector.scorer.split(detector.params, source, f"scoring {split}")
         table = score_table(source.summaries, scores)
         videos = to_videos(table)
@@ -123,6 +122,7 @@ def _report(
     from cad_jax.evaluation.picture import draw_page, write_picture
 
     output.mkdir(parents=True, exist_ok=True)
+    sets = evaluated_sets(config.data, split.name)
     draws = config.evaluation.bootstrap
     of_videos = of_clips = evaluate_table(split.videos, threshold, draws=draws, seed=config.seed)
     if len(split.clips) > len(split.videos):  # else they are the same, and so are the figures
@@ -130,7 +130,7 @@ def _report(
     write_scores(split.clips, output / FILES["scores"].format(split.name))
     write_json(
         {
-            "dataset": config.data.path,
+            "paths": [str(prepared.directory) for prepared in sets],
             "split": split.name,
             "clips": of_clips,
             "videos": of_videos,
@@ -141,9 +141,9 @@ def _report(
 
     chosen = choose_clips(split.clips, threshold)
     strips = cut_strips(split.source, config.data.clip, split.clips, chosen, threshold)
-    prepared = read_metadata(config.data.path)
+    description = sets[0].description if len(sets) == 1 else ""
     title = (
-        f"{prepared.name}, {split.name}. {prepared.description}\n"
+        f"{' + '.join(prepared.name for prepared in sets)}, {split.name}. {description}\n"
         f"step {step}, {len(split.clips)} clips of {len(split.videos)} videos, "
         f"AUC {auc_with_interval(of_videos['overall']['p_fake'])}, threshold of p_fake "
         f"{number(of_videos['threshold'])} (chosen on {config.data.validation_split})"

@@ -3,6 +3,7 @@
 Owns the compiled scoring step, which evaluation, validation and single-file prediction share.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 
 import jax
@@ -64,12 +65,14 @@ class Scorer:
         order = np.argsort(scores["clip_index"])
         return {name: values[order] for name, values in scores.items()}
 
-    def auc(self, params: Mapping[str, jax.Array], source: TFRecordSource) -> float:
-        """AUC of p_fake over a split; nan where it holds one class only."""
+    def aucs(self, params: Mapping[str, jax.Array], source: TFRecordSource) -> dict[str, float]:
+        """AUC of p_fake over a split by data set; nan where one holds a single class."""
         scores = self.split(params, source)
-        labels = np.array([source.summaries[i].label for i in scores["clip_index"]])
-        known = labels >= 0
-        return float(auc(labels[known], scores["p_fake"][known]))
+        clips = [source.summaries[i] for i in scores["clip_index"]]
+        labels = np.array([clip.label for clip in clips])
+        names = np.array([clip.dataset for clip in clips])
+        rows = {str(name): (names == name) & (labels >= 0) for name in np.unique(names)}
+        return {name: float(auc(labels[of], scores["p_fake"][of])) for name, of in rows.items()}
 
     def _batches(self, source: TFRecordSource) -> Iterator[ClipBatch]:
         return iter(
@@ -82,6 +85,22 @@ class Scorer:
                 workers=self._config.data.workers,
             )
         )
+
+
+def mean_auc(aucs: Mapping[str, float]) -> float:
+    """The figure by which checkpoints are chosen: the mean over data sets.
+
+    Scores of different sets are not comparable, so they are not pooled, and a small set counts as
+    much as a large one. A set with a single class has none and is left out; nan if all are.
+    """
+    defined = [value for value in aucs.values() if math.isfinite(value)]
+    return sum(defined) / len(defined) if defined else math.nan
+
+
+def validation_scalars(aucs: Mapping[str, float]) -> dict[str, float]:
+    """What is logged: `validation/auc`, which chooses, and with several data sets that of each."""
+    of_sets = {f"validation/auc/{name}": value for name, value in aucs.items()}
+    return {"validation/auc": mean_auc(aucs)} | (of_sets if len(aucs) > 1 else {})
 
 
 def clip_scores(outputs: Outputs, batch: Batch) -> dict[str, jax.Array]:

@@ -10,14 +10,21 @@ import json
 import logging
 import math
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 from clu import parameter_overview
 from tqdm import tqdm
 
 from cad_jax.checkpoint import Checkpoints, Progress, TrainState
-from cad_jax.data import copy_preparation, measure_priors, open_split, open_training
+from cad_jax.data import (
+    copy_preparation,
+    measure_priors,
+    open_evaluation,
+    open_training,
+    sample_training,
+)
+from cad_jax.evaluation.scoring import mean_auc, validation_scalars
 from cad_jax.experiment import ExperimentConfig, refuse_other_experiment
 from cad_jax.models.functional import Params
 from cad_jax.parallel.mesh import make_mesh
@@ -32,6 +39,7 @@ from cad_jax.types import Batch
 from data_pipelines.errors import UserError
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.pipeline import training_batches
+from data_pipelines.loading.sampling import Stratum
 from data_pipelines.loading.source import TFRecordSource
 
 log = logging.getLogger(__name__)
@@ -59,10 +67,11 @@ def train(config: ExperimentConfig, workdir: pathlib.Path) -> bool:
     """
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
     source = open_training(config.data)
-    validation = open_split(config.data, config.data.validation_split)
+    strata = sample_training(config.data, source)
+    validation = open_evaluation(config.data, config.data.validation_split)
     for split in config.data.test_splits:
-        open_split(config.data, split)  # better missing now than after the training
-    config = dataclasses.replace(config, loss=measure_priors(config, source))
+        open_evaluation(config.data, split)  # better missing now than after the training
+    config = dataclasses.replace(config, loss=measure_priors(config, source, strata))
     learner = Learner(config, mesh, make_model(config))
     checkpoints = Checkpoints(workdir)
     state, progress = _resume_or_init(learner, checkpoints, workdir)
@@ -72,7 +81,7 @@ def train(config: ExperimentConfig, workdir: pathlib.Path) -> bool:
     writer = create_writer(workdir, int(state.step), is_lead=jax.process_index() == 0)
     run = _Run(learner, checkpoints, writer, validation, learner.init_frozen(), progress)
     try:
-        return run.go_on(state, _batches(config, source, int(state.step)))
+        return run.go_on(state, _batches(config, source, strata, int(state.step)))
     finally:
         checkpoints.close()
         writer.close()
@@ -110,9 +119,9 @@ class _Run:
                     bar.set_postfix_str(self._log(step, metrics, clock))
                 evaluates = step == config.steps or step % config.evaluate_every == 0
                 if evaluates:
-                    auc = scorer.auc({**self.frozen, **state.params}, self.validation)
-                    self.writer.write_scalars(step, {"validation/auc": auc})
-                    self._save(state, auc)
+                    aucs = scorer.aucs({**self.frozen, **state.params}, self.validation)
+                    self.writer.write_scalars(step, validation_scalars(aucs))
+                    self._save(state, mean_auc(aucs))
                     clock.restart()  # the time it took is no step's
                 elif last or step % config.checkpoint_every == 0:
                     self._save(state, None)
@@ -191,13 +200,16 @@ def _resume_or_init(
     return state, Progress()
 
 
-def _batches(config: ExperimentConfig, source: TFRecordSource, start: int) -> Iterator[ClipBatch]:
+def _batches(
+    config: ExperimentConfig, source: TFRecordSource, strata: Sequence[Stratum], start: int
+) -> Iterator[ClipBatch]:
     return training_batches(
         source,
         batch_size=config.data.batch_size,
         seed=config.seed,
         clip=config.data.clip,
         augment=config.data.augment,
+        strata=strata,
         start_step=start,
         process_index=jax.process_index(),
         process_count=jax.process_count(),

@@ -1,14 +1,14 @@
 """The loader: prepared clips in, batches out, in an order that is a function of (seed, step) alone.
 
-Owns order, sharding over hosts, padding and prefetching, through Grain. Knows nothing of what is
-done with a batch, and never touches an accelerator.
+Owns sharding over hosts, padding and prefetching, through Grain; the order of rows is `sampling`'s.
+Knows nothing of what is done with a batch, and never touches an accelerator.
 
 A global batch is what the processes yield at the same step, concatenated in the order of their
 indices. It is the same for any number of processes and workers, row by row, because everything
 random is drawn before the batches are dealt out; resuming needs the step and nothing else.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 import grain
 from absl import flags
@@ -17,6 +17,13 @@ from data_pipelines.errors import UserError
 from data_pipelines.loading.augment import NO_AUGMENTATION, AugmentConfig
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.rows import EvaluationRow, TrainingRow
+from data_pipelines.loading.sampling import (
+    ROWS,
+    Stratum,
+    TrainingOrder,
+    derived_seed,
+    make_strata,
+)
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.loading.window import ClipSpec
 from data_pipelines.records.clip import FRAME_RATE
@@ -32,12 +39,13 @@ def training_batches(
     seed: int,
     clip: ClipSpec,
     augment: AugmentConfig = NO_AUGMENTATION,
+    strata: Sequence[Stratum] = (),
     start_step: int = 0,
     process_index: int = 0,
     process_count: int = 1,
     workers: int = 0,
 ) -> Generator[ClipBatch, None, None]:
-    """Shuffled, augmented batches without end; every epoch is a new permutation of the source.
+    """Shuffled, augmented batches without end; every epoch is a new permutation of its clips.
 
     Args:
         source: the clips.
@@ -45,6 +53,7 @@ def training_batches(
         seed: with the step, decides everything.
         clip: the rows' shape.
         augment: what may happen to a clip.
+        strata: which clips are drawn how often, see `make_strata`; empty for all equally often.
         start_step: the first batch's number; how a run resumes.
         process_index, process_count: which share of every global batch to yield.
         workers: worker processes; 0 reads in threads, which is as fast on few cores. Workers need
@@ -62,11 +71,9 @@ def training_batches(
     local_size = _local_batch_size(batch_size, process_index, process_count)
     _check_room_for_shift(source, clip, augment)
     rows = (
-        grain.MapDataset.source(source)
-        .seed(seed)
-        .shuffle()
-        .repeat()
-        .random_map(TrainingRow(source, clip, augment))
+        grain.MapDataset.source(TrainingOrder(strata or make_strata(source), seed))
+        .map(source.__getitem__)
+        .random_map(TrainingRow(source, clip, augment), seed=derived_seed(seed, ROWS))
     )
     # Without drop_remainder, Grain rounds an endless set's length up beyond what Python can index.
     batches = rows.batch(local_size, drop_remainder=True)

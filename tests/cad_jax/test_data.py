@@ -1,15 +1,18 @@
 """What training is given: one set or several, all of it or the genuine clips."""
 
 import dataclasses
+import logging
+import math
 
 import numpy as np
 import pytest
 
 from cad_jax.config import ConfigError
-from cad_jax.data import measure_priors, open_split, open_training
+from cad_jax.data import measure_priors, open_evaluation, open_training, sample_training
 from cad_jax.experiment import ExperimentConfig
 from configs import cad
 from data_pipelines.errors import UserError
+from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.synthetic.drawn import write_drawn_set
 
 
@@ -25,14 +28,26 @@ def config(drawn_set):
     return lambda **data: ExperimentConfig.from_mapping(values | {"data": values["data"] | data})
 
 
+@pytest.fixture
+def priors():
+    """The shares of fakes that training with a configuration measures: all, picture, sound."""
+
+    def measure(config: ExperimentConfig) -> tuple[float, float, float]:
+        source = open_training(config.data)
+        loss = measure_priors(config, source, sample_training(config.data, source))
+        return loss.prior_fake, loss.prior_fake_video, loss.prior_fake_audio
+
+    return measure
+
+
 def ids(source) -> list[str]:
     return [clip.clip_id for clip in source.summaries]
 
 
-def test_one_set_is_its_training_split(config):
-    data = config().data
-    assert ids(open_training(data)) == ids(open_split(data, "train"))
-    assert ids(open_training(config(limit=5).data)) == ids(open_split(data, "train"))[:5]
+def test_one_set_is_its_training_split(config, drawn_set):
+    split = ids(TFRecordSource(drawn_set, "train"))
+    assert ids(open_training(config().data)) == split
+    assert ids(open_training(config(limit=5).data)) == split[:5]
 
 
 def test_extra_sets_are_for_training_only(config, drawn_set, other_set):
@@ -43,7 +58,7 @@ def test_extra_sets_are_for_training_only(config, drawn_set, other_set):
     assert ids(both) == ids(single) + ids(extra)
     np.testing.assert_array_equal(both.sets, [0] * len(single) + [1] * len(extra))
     for split in ("val", "test"):
-        assert ids(open_split(data, split)) == ids(open_split(config().data, split))
+        assert ids(open_evaluation(data, split)) == ids(open_evaluation(config().data, split))
 
 
 def test_genuine_clips_only(config, other_set):
@@ -71,6 +86,13 @@ def test_a_missing_extra_set_is_named(config):
         ({"extra_paths": ("/set", "/set")}, "extra_paths names a set twice"),
         ({"path": "/set", "extra_paths": ("/set",)}, "or path again"),
         ({"genuine_only": "al"}, "did you mean 'all'"),
+        ({"path": "/set", "evaluate_paths": ("/set",)}, "evaluate_paths names a set twice"),
+        ({"mixture_weights": (1.0, 2.0)}, "mixture_weights needs 1 numbers"),
+        ({"mixture_weights": (0.0,)}, "mixture_weights must be positive"),
+        ({"mixture_weights": (math.nan,)}, "mixture_weights must be positive"),
+        ({"mixture_weights": (1.0,), "limit": 5}, "limit takes the first set's clips"),
+        ({"balance": "clas"}, "did you mean 'class'"),
+        ({"balance": "class", "genuine_only": "all"}, "balance needs forged clips"),
         ({"extra_paths": "/set"}, "config.data.extra_paths must be a list"),
     ],
 )
@@ -79,16 +101,64 @@ def test_contradictions_are_refused(config, values, message):
         config(**values)
 
 
-def test_priors_count_pseudo_fakes(config):
+def test_evaluation_is_of_the_sets_named(config, silent_set):
+    source = open_evaluation(config(evaluate_paths=(str(silent_set),)).data, "test")
+    parts = [
+        open_evaluation(config(**data).data, "test") for data in ({}, {"path": str(silent_set)})
+    ]
+    assert ids(source) == ids(parts[0]) + ids(parts[1])
+    np.testing.assert_array_equal(source.sets, [0] * len(parts[0]) + [1] * len(parts[1]))
+
+
+def test_a_set_without_a_split_is_not_evaluated_there(config, silent_set, tmp_path, caplog):
+    for file in silent_set.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    info = tmp_path / "dataset_info.json"
+    info.write_text(info.read_text().replace('"val"', '"dev"'))
+    data = config(evaluate_paths=(str(tmp_path),)).data
+    with caplog.at_level(logging.INFO):
+        assert ids(open_evaluation(data, "val")) == ids(open_evaluation(config().data, "val"))
+    assert f"{tmp_path} has no split 'val'" in caplog.text
+    assert len(open_evaluation(data, "test")) == 12
+    with pytest.raises(UserError, match="no split 'dev'"):  # path must have it
+        open_evaluation(data, "dev")
+
+
+def test_evaluated_sets_with_clips_of_one_name_are_refused(config, other_set):
+    with pytest.raises(UserError, match=r"both hold 'drawn/.*' in split 'val'"):
+        open_evaluation(config(evaluate_paths=(str(other_set),)).data, "val")
+
+
+def test_uneven_shares_are_logged(config, silent_set, caplog):
+    data = config(extra_paths=(str(silent_set),), mixture_weights=(3, 1), balance="class").data
+    with caplog.at_level(logging.INFO):
+        sample_training(data, open_training(data))
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 4
+    assert f"12.5 % of the training: {silent_set}, 4 clips: forged" in lines
+
+
+def test_priors_follow_what_is_drawn(config, priors, silent_set):
+    """Of the drawn set 3/4 are forged (1/4 in the picture, 1/4 in the sound), of the silent 1/4."""
+    paths = {"extra_paths": (str(silent_set),)}
+    assert priors(config(**paths)) == pytest.approx((29 / 50, 13 / 50, 9 / 34))
+    # As often as in 48 clips of which half are from each set, and one of each class.
+    mixed = priors(config(**paths, mixture_weights=(1, 1)))
+    assert mixed == pytest.approx(((18 + 6 + 1) / 50, (6 + 6 + 1) / 50, (6 + 1) / 26))
+    balanced = priors(config(**paths, mixture_weights=(1, 1), balance="class"))
+    assert balanced == pytest.approx((25 / 50, (4 + 12 + 1) / 50, (4 + 1) / 26))
+
+
+def test_priors_count_pseudo_fakes(config, priors):
     plain = config(genuine_only="all")
     source = open_training(plain.data)
     augment = dataclasses.replace(
         plain.data.augment, pseudo_fake=0.5, pseudo_fake_operations=("mouth",)
     )
     forging = dataclasses.replace(plain, data=dataclasses.replace(plain.data, augment=augment))
-    assert measure_priors(plain, source).prior_fake == pytest.approx(1 / (len(source) + 2))
-    loss = measure_priors(forging, source)
+    assert priors(plain)[0] == pytest.approx(1 / (len(source) + 2))
+    _, prior_video, prior_audio = priors(forging)
     seen = sum(clip.has_video for clip in source.summaries)
     heard = sum(clip.has_audio for clip in source.summaries)
-    assert loss.prior_fake_video == pytest.approx((0.5 * seen + 1) / (seen + 2))
-    assert loss.prior_fake_audio == pytest.approx(1 / (heard + 2))
+    assert prior_video == pytest.approx((0.5 * seen + 1) / (seen + 2))
+    assert prior_audio == pytest.approx(1 / (heard + 2))

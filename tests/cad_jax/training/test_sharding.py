@@ -5,7 +5,7 @@ import numpy as np
 import optax
 import pytest
 
-from cad_jax.data import open_split
+from cad_jax.data import open_training
 from cad_jax.losses.total import cad_losses
 from cad_jax.parallel.mesh import make_mesh, put_batch
 from cad_jax.training.learner import Learner, make_model
@@ -16,7 +16,7 @@ TOLERANCE = 2e-5
 
 
 def one_batch(config):
-    source = open_split(config.data, "train")
+    source = open_training(config.data)
     return next(
         iter(
             training_batches(

@@ -13,6 +13,7 @@ from data_pipelines.errors import UserError
 from data_pipelines.loading.augment import AugmentConfig
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.pipeline import evaluation_batches, training_batches
+from data_pipelines.loading.sampling import make_strata
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.loading.window import ClipSpec
 from data_pipelines.records.tfrecord import RecordError, read_index
@@ -116,8 +117,46 @@ def test_a_run_resumes_at_its_step(source, reference, processes):
     assert_same(training(source, 3, processes=processes, start_step=3), reference[3:])
 
 
-def test_worker_processes_change_nothing(source, reference, parsed_flags):
-    assert_same(training(source, 3, workers=2), reference[:3])
+@pytest.fixture(scope="module")
+def mixture(source, silent_set):
+    """A set with sound and one without, three to one, each balanced."""
+    both = source + TFRecordSource(silent_set, "train")
+    return both, make_strata(both, weights=(3.0, 1.0), balance="method")
+
+
+@pytest.fixture(scope="module")
+def mixed(mixture) -> list[dict[str, np.ndarray]]:
+    return training(mixture[0], 4, strata=mixture[1])
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_hosts_change_no_mixture(mixture, mixed, processes):
+    assert_same(training(mixture[0], 4, processes=processes, strata=mixture[1]), mixed)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_mixture_resumes_at_its_step(mixture, mixed, processes):
+    rest = training(mixture[0], 2, processes=processes, strata=mixture[1], start_step=2)
+    assert_same(rest, mixed[2:])
+
+
+def test_worker_processes_change_nothing(mixture, mixed, parsed_flags):
+    assert_same(training(mixture[0], 3, workers=2, strata=mixture[1]), mixed[:3])
+
+
+def test_a_mixture_masks_what_a_set_lacks(mixture):
+    both, strata = mixture
+    for batch in training(both, 4, strata=strata, augment=AugmentConfig()):
+        silent = both.sets[batch["clip_index"]] == 1
+        assert silent.sum() == 2
+        assert batch["has_video"].all()
+        np.testing.assert_array_equal(batch["has_audio"], ~silent)
+        np.testing.assert_array_equal(batch["label_audio"] == -1, silent)
+        np.testing.assert_array_equal(batch["label_sync"] == -1, silent)
+        np.testing.assert_array_equal(batch["waveform_mask"].any(axis=1), ~silent)
+        assert not batch["waveform"][silent].any()
+        assert (batch["label"][silent] >= 0).all()
+        assert (batch["label"] == 0).sum() == 4
 
 
 def test_workers_need_parsed_flags(source, monkeypatch):
