@@ -7,7 +7,7 @@ from where they came from. What does not fit is refused by name, never filled in
 import dataclasses
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -174,8 +174,10 @@ def _optimizer_item(state: TrainState) -> dict[str, Any]:
     return {"step": state.step, "opt_state": state.opt_state}
 
 
-def _refuse_unless_equal(saved: Any, target: Any, where: str) -> None:
-    have, want = _shapes(saved), _shapes(target)
+def shape_faults(
+    have: Mapping[str, tuple[int, ...]], want: Mapping[str, tuple[int, ...]]
+) -> list[str]:
+    """What keeps saved arrays from being the wanted ones: missing, unexpected, of another shape."""
     faults = [f"missing {name}" for name in want if name not in have]
     faults += [f"unexpected {name}" for name in have if name not in want]
     faults += [
@@ -183,10 +185,19 @@ def _refuse_unless_equal(saved: Any, target: Any, where: str) -> None:
         for name in want
         if name in have and have[name] != want[name]
     ]
-    if faults:
-        more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
+    return faults
+
+
+def listed(faults: Sequence[str]) -> str:
+    """The first five, and how many more."""
+    more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
+    return "; ".join(faults[:5]) + more
+
+
+def _refuse_unless_equal(saved: Any, target: Any, where: str) -> None:
+    if faults := shape_faults(_shapes(saved), _shapes(target)):
         raise CheckpointError(
-            f"{where} is of another model: {'; '.join(faults[:5])}{more}; "
+            f"{where} is of another model: {listed(faults)}; "
             "use the configuration it was trained with"
         )
 

@@ -18,6 +18,13 @@ ALLOWED = {
     "cad_jax.models": ("cad_jax.types", "data_pipelines.records.clip"),
     "cad_jax.losses": ("cad_jax.types", "cad_jax.parallel.mesh"),
     "cad_jax.checkpoint": ("cad_jax.models.functional", "data_pipelines.errors"),
+    "cad_jax.weights": (
+        "cad_jax.checkpoint",
+        "cad_jax.config",
+        "cad_jax.models",
+        "data_pipelines.errors",
+        "data_pipelines.records.atomic",
+    ),
     "cad_jax.experiment": (
         "cad_jax.config",
         "cad_jax.losses",

@@ -1,4 +1,3 @@
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -58,66 +57,3 @@ def test_the_residual_is_zero_on_flat_images_and_the_kernel_on_a_point():
 def test_refuses_images_of_another_size():
     with pytest.raises(ValueError, match=r"\(32, 32\) pixels; the tower takes 16"):
         tower()(jnp.asarray(images(size=32)))
-
-
-def from_torch(state, config):
-    """The reference's weights under our names."""
-    take = {name.removeprefix("vision_model."): value.numpy() for name, value in state.items()}
-
-    def linear(name):
-        return {"kernel": take[f"{name}.weight"].T, "bias": take[f"{name}.bias"]}
-
-    def norm(name):
-        return {"scale": take[f"{name}.weight"], "bias": take[f"{name}.bias"]}
-
-    kernel = take["embeddings.patch_embedding.weight"].transpose(2, 3, 1, 0)
-    ours = {
-        "stem": {"embedding": {"kernel": kernel.reshape(-1, config.width)}},
-        "class_embedding": take["embeddings.class_embedding"],
-        "position_embedding": take["embeddings.position_embedding.weight"],
-        "ln_pre": norm("pre_layrnorm"),
-        "ln_post": norm("post_layernorm"),
-        "blocks": {},
-    }
-    for index in range(config.depth):
-        block = f"encoder.layers.{index}"
-        ours["blocks"][index] = {
-            "attention_norm": norm(f"{block}.layer_norm1"),
-            "mlp_norm": norm(f"{block}.layer_norm2"),
-            "attention": {
-                "query": linear(f"{block}.self_attn.q_proj"),
-                "key": linear(f"{block}.self_attn.k_proj"),
-                "value": linear(f"{block}.self_attn.v_proj"),
-                "out": linear(f"{block}.self_attn.out_proj"),
-            },
-            "mlp": {"up": linear(f"{block}.mlp.fc1"), "down": linear(f"{block}.mlp.fc2")},
-        }
-    return jax.tree.map(jnp.asarray, ours)
-
-
-def test_equals_clip():
-    torch = pytest.importorskip("torch", reason="parity: pip install cad-jax[parity]")
-    transformers = pytest.importorskip("transformers", reason="pip install cad-jax[parity]")
-    config = ViTConfig(image_size=32, patch_size=8, width=64, depth=3, heads=4)
-    torch.manual_seed(0)
-    reference = transformers.CLIPVisionModel(
-        transformers.CLIPVisionConfig(
-            image_size=32, patch_size=8, hidden_size=64, num_hidden_layers=3,
-            num_attention_heads=4, intermediate_size=256, hidden_act="quick_gelu",
-        )
-    ).eval()  # fmt: skip
-    with torch.no_grad():
-        for parameter in reference.parameters():  # the initial ones hide mistakes: zeros and ones
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    ours = ViT(config, precision=Precision(), rngs=nnx.Rngs(0))
-    weights = from_torch(reference.state_dict(), config)
-    graphdef, state = nnx.split(ours)
-    nnx.replace_by_pure_dict(state, weights)
-    ours = nnx.merge(graphdef, state)
-    pixels = images(3, 32)
-    normalised = np.asarray(tower_input(jnp.asarray(pixels), False)).transpose(0, 3, 1, 2)
-    with torch.no_grad():
-        theirs = reference(torch.from_numpy(normalised.copy()))
-    tokens, pooled = ours(jnp.asarray(pixels))
-    np.testing.assert_allclose(tokens, theirs.last_hidden_state.numpy(), atol=1e-4)
-    np.testing.assert_allclose(pooled, theirs.pooler_output.numpy(), atol=1e-4)

@@ -1,0 +1,65 @@
+"""Reads Hugging Face folders: `model.safetensors`, or its shards by their index, and `config.json`.
+
+Knows nothing of what the arrays mean.
+"""
+
+import functools
+import pathlib
+from typing import Any
+
+import ml_dtypes  # noqa: F401  # registers bfloat16, in which safetensors returns such arrays
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from cad_jax.weights.source import Source, WeightsError, read_json
+
+CONFIG = "config.json"
+
+
+def read_safetensors(path: pathlib.Path) -> Source:
+    """The arrays of one file, or of all shards that an index (`*.index.json`) lists.
+
+    Raises:
+        WeightsError: a file is not there, damaged or cut short, or a shard lacks an array.
+    """
+    if path.suffix == ".json":
+        return _read_shards(path)
+    return Source(path, (path,), _tensors(path), settings_beside(path))
+
+
+def settings_beside(path: pathlib.Path) -> dict[str, Any]:
+    """The `config.json` in the file's folder; nothing where there is none."""
+    config = path.parent / CONFIG
+    return read_json(config) if config.exists() else {}
+
+
+def _read_shards(index: pathlib.Path) -> Source:
+    shards = read_json(index).get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(s, str) for s in shards.values()):
+        raise WeightsError(f"{index} has no weight_map of names to files")
+    # A shard lies beside its index: anything else could point anywhere on the disk.
+    if outside := [shard for shard in shards.values() if pathlib.Path(shard).name != shard]:
+        raise WeightsError(f"{index} names {outside[0]!r}, which is no file beside it")
+    files = {shard: _tensors(index.parent / shard) for shard in sorted(set(shards.values()))}
+    if lacking := [name for name, shard in shards.items() if name not in files[shard]]:
+        raise WeightsError(f"{index.parent / shards[lacking[0]]} lacks {lacking[0]}")
+    tensors = {name: files[shard][name] for name, shard in shards.items()}
+    return Source(index, tuple(index.parent / s for s in files), tensors, settings_beside(index))
+
+
+def _tensors(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        # The header is checked against the file's length here; arrays are read one by one.
+        handle = safe_open(path, framework="numpy")
+        return {name: functools.partial(_read, path, handle, name) for name in handle.keys()}  # noqa: SIM118
+    except OSError:
+        raise WeightsError(f"no such file: {path}") from None
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is no complete safetensors file: {error}") from None
+
+
+def _read(path: pathlib.Path, handle: Any, name: str) -> np.ndarray:
+    try:
+        return handle.get_tensor(name)
+    except (SafetensorError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: cannot read {name}: {error}") from None

@@ -1,0 +1,63 @@
+"""Converts a published CLIP vision tower or Whisper encoder into the form that training loads.
+
+    python scripts/convert_weights.py --source=clip-vit-base-patch16 --output=weights/clip_vit_b_16
+
+SOURCE is a folder with safetensors (Hugging Face), a state dict saved by torch (OpenAI's Whisper
+files are such), or CTranslate2's model.bin. Which tower it is, the file says itself.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from cad_jax.models.config import VIT_PRESETS, WHISPER_PRESETS
+from cad_jax.weights.convert import convert
+from cad_jax.weights.files import open_source
+from cad_jax.weights.store import WeightsInfo, refuse_other_content, write_tower
+from data_pipelines.errors import UserError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Converts one tower; 0, or 1 after one line on standard error."""
+    args = _parser().parse_args(argv)
+    try:
+        refuse_other_content(args.output)  # before minutes of work, not after
+        source = open_source(args.source)
+        weights = convert(source)
+        info = write_tower(weights, tuple(file.name for file in source.files), args.output)
+    except (UserError, OSError) as error:
+        print(f"convert_weights: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("convert_weights: interrupted; nothing was written", file=sys.stderr)
+        return 130
+    count = sum(array.size for array in weights.params.values())
+    print(f"{_name(info)}: {count / 1e6:.1f} M parameters, {', '.join(info.dtypes)}")
+    print(f"written to {args.output}, sha256 {info.sha256[:16]}")
+    return 0
+
+
+def _name(info: WeightsInfo) -> str:
+    """The published tower's name, and its settings where it is none of those."""
+    for name, preset in (VIT_PRESETS | WHISPER_PRESETS).items():
+        if preset == info.architecture:
+            return name
+    settings = dataclasses.asdict(info.architecture)
+    return f"{info.kind} " + ", ".join(f"{name} {value}" for name, value in settings.items())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--source", type=pathlib.Path, required=True, help="file or folder")
+    parser.add_argument("--output", type=pathlib.Path, required=True, help="folder to be made")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

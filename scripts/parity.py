@@ -1,0 +1,50 @@
+"""How far our towers are from transformers' on the same random weights of true shape.
+
+    python scripts/parity.py
+
+Each reference is saved as published models are, converted and loaded. Prints the largest absolute
+difference from the reference in float32; in bfloat16 also the reference's own. Needs the extra
+[parity] and 6 GB of memory.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from cad_jax.models.config import VIT_PRESETS, WHISPER_PRESETS
+from cad_jax.weights.parity import measure_parity, parity_table
+from data_pipelines.errors import UserError, nearest
+
+PRESETS = VIT_PRESETS | WHISPER_PRESETS
+DEFAULT = (*VIT_PRESETS, "whisper_tiny", "whisper_base", "whisper_small")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0, or 1 after one line on standard error."""
+    args = _parser().parse_args(argv)
+    rows = []
+    try:
+        for name in args.towers:
+            if name not in PRESETS:
+                raise UserError(f"no tower {name!r}: {nearest(name, PRESETS)}")
+            rows += measure_parity(name, PRESETS[name])
+            print(f"{name} measured", file=sys.stderr)
+    except (UserError, OSError) as error:
+        print(f"parity: {error}", file=sys.stderr)
+        return 1
+    print(*parity_table(rows), sep="\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("towers", nargs="*", default=DEFAULT, help="presets' names")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

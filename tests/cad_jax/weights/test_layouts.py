@@ -1,0 +1,174 @@
+"""Every publisher's names lead to the same parameters; names nobody thought of are noticed."""
+
+import numpy as np
+import pytest
+
+from cad_jax.weights.convert import convert
+from cad_jax.weights.files import open_source
+from cad_jax.weights.layouts import LAYOUTS
+from cad_jax.weights.source import WeightsError
+
+HUGGING_FACE = [layout for layout in LAYOUTS if layout.publisher == "Hugging Face"]
+
+# Names that stand beside the tower in files as they are published.
+OTHERS = {
+    "Hugging Face clip": [
+        "logit_scale",
+        "text_projection.weight",
+        "visual_projection.weight",
+        "text_model.encoder.layers.0.mlp.fc1.weight",
+        "text_model.embeddings.position_ids",
+    ],
+    "Hugging Face whisper": ["decoder.layers.0.fc1.weight", "proj_out.weight"],
+}
+
+
+def openai_clip(weights):
+    """OpenAI's names and joint projections, from Hugging Face's; written apart from layouts.py."""
+    state = {
+        "visual.class_embedding": weights["embeddings.class_embedding"],
+        "visual.positional_embedding": weights["embeddings.position_embedding.weight"],
+        "visual.conv1.weight": weights["embeddings.patch_embedding.weight"],
+        "visual.proj": np.zeros((32, 8), np.float32),
+        "positional_embedding": np.zeros((7, 8), np.float32),
+        "transformer.resblocks.0.ln_1.weight": np.zeros(8, np.float32),
+        "token_embedding.weight": np.zeros((9, 8), np.float32),
+        "ln_final.bias": np.zeros(8, np.float32),
+        "text_projection": np.zeros((8, 8), np.float32),
+        "logit_scale": np.zeros((), np.float32),
+        "input_resolution": np.zeros((), np.int64),
+    }
+    for kind in ("weight", "bias"):
+        state[f"visual.ln_pre.{kind}"] = weights[f"pre_layrnorm.{kind}"]
+        state[f"visual.ln_post.{kind}"] = weights[f"post_layernorm.{kind}"]
+        for n in (0, 1):
+            theirs, ours = f"encoder.layers.{n}", f"visual.transformer.resblocks.{n}"
+            state[f"{ours}.attn.in_proj_{kind}"] = np.concatenate(
+                [weights[f"{theirs}.self_attn.{p}_proj.{kind}"] for p in "qkv"]
+            )
+            state[f"{ours}.attn.out_proj.{kind}"] = weights[f"{theirs}.self_attn.out_proj.{kind}"]
+            for a, b in {"ln_1": "layer_norm1", "ln_2": "layer_norm2", "mlp.c_fc": "mlp.fc1",
+                         "mlp.c_proj": "mlp.fc2"}.items():  # fmt: skip
+                state[f"{ours}.{a}.{kind}"] = weights[f"{theirs}.{b}.{kind}"]
+    return state
+
+
+def openai_whisper(weights):
+    renamed = {
+        "self_attn.q_proj": "attn.query", "self_attn.k_proj": "attn.key",
+        "self_attn.v_proj": "attn.value", "self_attn.out_proj": "attn.out",
+        "self_attn_layer_norm": "attn_ln", "final_layer_norm": "mlp_ln", "fc1": "mlp.0",
+        "fc2": "mlp.2", "embed_positions.weight": "positional_embedding", ".layers.": ".blocks.",
+        "encoder.layer_norm": "encoder.ln_post",
+    }  # fmt: skip
+    state = {"decoder.token_embedding.weight": np.zeros((4, 4), np.float32)}
+    for name, array in weights.items():
+        for old, new in renamed.items():
+            name = name.replace(old, new)
+        state[name] = array
+    return state
+
+
+def ctranslate2_whisper(weights):
+    state = {
+        "encoder/num_heads": np.int16(2),
+        "decoder/activation": np.int8(3),
+        "encoder/position_encodings/encodings": weights["encoder.embed_positions.weight"],
+        "encoder/layer_norm/gamma": weights["encoder.layer_norm.weight"],
+        "encoder/layer_norm/beta": weights["encoder.layer_norm.bias"],
+    }
+    for kind in ("weight", "bias"):
+        for conv in ("conv1", "conv2"):
+            state[f"encoder/{conv}/{kind}"] = weights[f"encoder.{conv}.{kind}"]
+        for n in (0, 1):
+            theirs, ours = f"encoder.layers.{n}", f"encoder/layer_{n}"
+            parts = [weights.get(f"{theirs}.self_attn.{p}_proj.{kind}") for p in "qkv"]
+            parts = [np.zeros(32, np.float32) if part is None else part for part in parts]
+            state[f"{ours}/self_attention/linear_0/{kind}"] = np.concatenate(parts)
+            for a, b in {"self_attention/linear_1": "self_attn.out_proj", "ffn/linear_0": "fc1",
+                         "ffn/linear_1": "fc2"}.items():  # fmt: skip
+                state[f"{ours}/{a}/{kind}"] = weights[f"{theirs}.{b}.{kind}"]
+            for a, b in {
+                "self_attention": "self_attn_layer_norm",
+                "ffn": "final_layer_norm",
+            }.items():
+                name = {"weight": "gamma", "bias": "beta"}[kind]
+                state[f"{ours}/{a}/layer_norm/{name}"] = weights[f"{theirs}.{b}.{kind}"]
+    return state
+
+
+def assert_same(weights, expected):
+    assert set(weights.params) == set(expected.params)
+    for name, array in expected.params.items():
+        np.testing.assert_array_equal(weights.params[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize("layout", HUGGING_FACE, ids=lambda x: f"{x.kind}-{x.positions}")
+def test_hugging_faces_names_there_and_back(layout, golden, converted, publish):
+    model, expected = golden(layout.kind), converted(layout.kind)
+    theirs = layout.export(expected.params)
+    if layout.kind == "whisper":
+        theirs[layout.positions] = model.weights["encoder.embed_positions.weight"]
+    if layout.positions != "embed_positions.weight":
+        others = OTHERS[f"Hugging Face {layout.kind}"]
+        theirs |= {name: np.zeros(2, np.float32) for name in others}
+    weights = convert(open_source(publish(theirs, model.config)))
+    assert weights.config == expected.config
+    assert_same(weights, expected)
+    again = layout.export(weights.params)
+    assert set(again) <= set(theirs)
+    for name, array in again.items():
+        np.testing.assert_array_equal(array, theirs[name])
+
+
+def test_the_export_has_the_golden_files_names(golden, converted):
+    """The table is right the other way round too: byte for byte what transformers saved."""
+    for layout, kind in ((LAYOUTS[1], "clip"), (LAYOUTS[4], "whisper")):
+        exported = layout.export(converted(kind).params)
+        saved = golden(kind).weights
+        for name, array in exported.items():
+            np.testing.assert_array_equal(array, saved[name])
+        assert set(saved) - set(exported) <= {layout.positions}
+
+
+@pytest.mark.parametrize(
+    ("kind", "rename"),
+    [("clip", openai_clip), ("whisper", openai_whisper)],
+    ids=["clip", "whisper"],
+)
+def test_openais_names(kind, rename, golden, converted, publish):
+    weights = convert(open_source(publish(rename(golden(kind).weights), name="openai")))
+    assert_same(weights, converted(kind))
+
+
+def test_ctranslate2s_names(golden, converted, make_ctranslate2, tmp_path):
+    variables = ctranslate2_whisper(golden("whisper").weights)
+    (tmp_path / "model.bin").write_bytes(
+        make_ctranslate2(variables, [("decoder/projection/weight", "encoder/num_heads")])
+    )
+    weights = convert(open_source(tmp_path))
+    assert weights.config == converted("whisper").config
+    assert_same(weights, converted("whisper"))
+
+
+def test_a_key_bias_that_the_tower_has_not_is_refused(golden, make_ctranslate2, tmp_path):
+    variables = ctranslate2_whisper(golden("whisper").weights)
+    variables["encoder/layer_1/self_attention/linear_0/bias"][40] = 0.5
+    (tmp_path / "model.bin").write_bytes(make_ctranslate2(variables))
+    with pytest.raises(WeightsError, match=r"layer_1/.*/bias has a part for .*attention/key/bias"):
+        convert(open_source(tmp_path))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda x: f"{x.publisher}-{x.positions}")
+def test_names_nobody_thought_of_are_noticed(layout):
+    names = [origin.name for origin in layout.origins(2).values()] + [layout.positions]
+    assert layout.depth(names) == 2
+    assert layout.unknown(names, 2) == []
+    strange = [names[0] + "_scale", "encoder.something", "visual.layer1.0.conv1.weight"]
+    assert layout.unknown(names + strange, 2) == strange
+    assert layout.unknown(names, 1)  # a block more than there should be
+
+
+def test_a_joint_array_has_no_way_back(converted):
+    with pytest.raises(ValueError, match="cannot export to CTranslate2's whisper layout"):
+        LAYOUTS[-1].export(converted("whisper").params)
