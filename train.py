@@ -1,4 +1,4 @@
-"""Trains or evaluates a detector: `python train.py --config=configs/cad.py`."""
+"""Trains, evaluates or inspects a detector: `python train.py --config=configs/cad.py`."""
 
 import logging
 import pathlib
@@ -13,45 +13,36 @@ _WORKDIR = flags.DEFINE_string("workdir", "runs/cad", "Where the run's files go.
 _MODE = flags.DEFINE_enum(
     "mode",
     "train",
-    ["train", "evaluate"],
-    "train (going on where the run in workdir stopped), then evaluate; or evaluate only.",
+    ["train", "evaluate", "pretrain", "features", "compile"],
+    "Train (going on where the run in workdir stopped) and evaluate; evaluate only; pretrain the "
+    "alignment path alone, on genuine clips; store the frozen towers' features of the training "
+    "clips; or print what a step costs, without any data.",
 )
 _DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Join the other hosts' processes first.")
 
 
 def main(argv: list[str]) -> int:
+    if unexpected := argv[1:]:
+        return _fail(f"unexpected argument {unexpected[0]!r}: settings look like --config.seed=1")
     import jax  # here: it must not be touched before the flags are parsed and the processes joined
 
+    from cad_jax.experiment import ExperimentConfig
+    from cad_jax.modes import MODES
     from cad_jax.parallel.host_memory import keep_freed_memory
     from data_pipelines.errors import UserError
 
     keep_freed_memory()  # before JAX starts its threads
-    if unexpected := argv[1:]:
-        return _fail(f"unexpected argument {unexpected[0]!r}: settings look like --config.seed=1")
     absl_logging.set_verbosity(absl_logging.ERROR)  # the libraries; ours from INFO
     logging.getLogger("cad_jax").setLevel(logging.INFO)
     try:
         if _DISTRIBUTED.value:
             jax.distributed.initialize()
-        return _run(pathlib.Path(_WORKDIR.value))
+        config = ExperimentConfig.from_mapping(_CONFIG.value.to_dict())
+        if not MODES[_MODE.value](config, pathlib.Path(_WORKDIR.value)):
+            return _fail("stopped before the end; the same command goes on from there", code=143)
+        return 0
     except (UserError, OSError) as error:
         return _fail(_one_line(error))
-
-
-def _run(workdir: pathlib.Path) -> int:
-    from cad_jax.data import build_data
-    from cad_jax.evaluation.evaluate import evaluate
-    from cad_jax.experiment import ExperimentConfig
-    from cad_jax.inference import Detector
-    from cad_jax.training.loop import train
-
-    config = build_data(ExperimentConfig.from_mapping(_CONFIG.value.to_dict()))
-    if _MODE.value == "train":
-        workdir.mkdir(parents=True, exist_ok=True)
-        if not train(config, workdir):
-            return _fail("stopped before the end; the same command goes on from there", code=143)
-    evaluate(Detector.load(workdir), config, workdir)
-    return 0
 
 
 def _parse(argv: list[str]) -> list[str]:

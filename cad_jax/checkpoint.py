@@ -18,6 +18,7 @@ from cad_jax.models.functional import Params
 from data_pipelines.errors import UserError
 
 FOLDER = "checkpoints"
+Shape = tuple[int, ...]
 
 
 class CheckpointError(UserError):
@@ -157,13 +158,34 @@ class Checkpoints:
         saved = self._manager.item_metadata(step)[name]
         if saved is None:
             raise CheckpointError(f"{self.directory / str(step)} holds no {name}")
-        _refuse_unless_equal(saved.tree, target, f"{self.directory / str(step)} ({name})")
+        if faults := shape_faults(_shapes(saved.tree), _shapes(target)):
+            raise CheckpointError(
+                f"{self.directory / str(step)} ({name}) is of another model: "
+                f"{listed([*faults.values()])}; use the configuration it was trained with"
+            )
         args = ocp.args.Composite(**{name: ocp.args.StandardRestore(target)})
         return self._manager.restore(step, args=args)[name]
 
     def _restore_json(self, step: int, name: str) -> dict[str, Any]:
         args = ocp.args.Composite(**{name: ocp.args.JsonRestore()})
         return self._manager.restore(step, args=args)[name]
+
+
+def shape_faults(have: Mapping[str, Shape], want: Mapping[str, Shape]) -> dict[str, str]:
+    """What keeps saved arrays from being the wanted ones, by name."""
+    faults = {name: f"missing {name}" for name in want if name not in have}
+    faults |= {name: f"unexpected {name}" for name in have if name not in want}
+    return faults | {
+        name: f"{name} is {have[name]}, not {want[name]}"
+        for name in want
+        if name in have and have[name] != want[name]
+    }
+
+
+def listed(faults: Sequence[str]) -> str:
+    """The first five, and how many more."""
+    more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
+    return "; ".join(faults[:5]) + more
 
 
 def _auc(metrics: Mapping[str, float]) -> float:
@@ -174,35 +196,7 @@ def _optimizer_item(state: TrainState) -> dict[str, Any]:
     return {"step": state.step, "opt_state": state.opt_state}
 
 
-def shape_faults(
-    have: Mapping[str, tuple[int, ...]], want: Mapping[str, tuple[int, ...]]
-) -> list[str]:
-    """What keeps saved arrays from being the wanted ones: missing, unexpected, of another shape."""
-    faults = [f"missing {name}" for name in want if name not in have]
-    faults += [f"unexpected {name}" for name in have if name not in want]
-    faults += [
-        f"{name} is {have[name]}, not {want[name]}"
-        for name in want
-        if name in have and have[name] != want[name]
-    ]
-    return faults
-
-
-def listed(faults: Sequence[str]) -> str:
-    """The first five, and how many more."""
-    more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
-    return "; ".join(faults[:5]) + more
-
-
-def _refuse_unless_equal(saved: Any, target: Any, where: str) -> None:
-    if faults := shape_faults(_shapes(saved), _shapes(target)):
-        raise CheckpointError(
-            f"{where} is of another model: {listed(faults)}; "
-            "use the configuration it was trained with"
-        )
-
-
-def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+def _shapes(tree: Any) -> dict[str, Shape]:
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {
         jax.tree_util.keystr(path, simple=True, separator="."): tuple(leaf.shape)

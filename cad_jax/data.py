@@ -8,6 +8,7 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 
+from cad_jax.config import ConfigError
 from cad_jax.experiment import DataConfig, ExperimentConfig
 from cad_jax.losses.total import LossConfig
 from data_pipelines.errors import UserError
@@ -28,9 +29,11 @@ def build_data(config: ExperimentConfig) -> ExperimentConfig:
     """Makes the configured set if it has a builder and is not there yet; fills in its path.
 
     Raises:
-        UserError: no such builder; the folder holds something else.
+        UserError: neither path nor builder; no such builder; the folder holds something else.
     """
     data = config.data
+    if not data.path and not data.builder:
+        raise ConfigError("config.data.path is empty: name a prepared set, --config.data.path=DIR")
     if not data.builder:
         return config
     if data.builder == "drawn":

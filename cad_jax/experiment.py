@@ -13,7 +13,7 @@ from cad_jax.config import ConfigError, differences, structure, unstructure
 from cad_jax.losses.total import LossConfig
 from cad_jax.models.config import CADConfig
 from cad_jax.training.optimizer import OptimizerConfig
-from data_pipelines.loading.augment import AugmentConfig
+from data_pipelines.loading.augment import NO_AUGMENTATION, AugmentConfig
 from data_pipelines.loading.sampling import Balance
 from data_pipelines.loading.window import ClipSpec
 
@@ -41,6 +41,8 @@ class DataConfig:
         test_splits: evaluated at the end, never used to choose anything.
         batch_size: clips a step, over all devices of all hosts.
         limit: use the first clips of the training set only (an overfitting check); 0 for all.
+        features: read what frozen alignment towers make of each training clip (`--mode=features`
+            stores it) instead of running them; windows are then the records' middles.
         workers: loader processes; 0 loads in a thread. Changes nothing but the speed.
         on_corrupt: what a corrupt record does: `error`, or `skip` to replace, count and name it.
         augment: what training does to it.
@@ -59,13 +61,12 @@ class DataConfig:
     test_splits: tuple[str, ...] = ("test",)
     batch_size: int = 16
     limit: int = 0
+    features: bool = False
     workers: int = 0
     on_corrupt: Literal["error", "skip"] = "error"
     augment: AugmentConfig = AugmentConfig()
 
     def __post_init__(self) -> None:
-        if not self.path and not self.builder:
-            raise ValueError("path is empty: name a prepared set with --config.data.path=DIR")
         for name in ("extra_paths", "evaluate_paths"):
             if len({self.path, *getattr(self, name)}) <= len(getattr(self, name)):
                 raise ValueError(f"{name} names a set twice, or path again")
@@ -73,6 +74,10 @@ class DataConfig:
             raise ValueError("genuine_only is 'extra', but extra_paths names no set")
         if self.genuine_only == "all" and self.balance != "none":
             raise ValueError("balance needs forged clips, but genuine_only is 'all'")
+        if self.features and self.augment != NO_AUGMENTATION:
+            raise ValueError(
+                "features are of unchanged clips: switch every augmentation off, or features"
+            )
         self._check_weights()
         for name, least in (("batch_size", 1), ("limit", 0), ("workers", 0)):
             if getattr(self, name) < least:
@@ -88,6 +93,28 @@ class DataConfig:
             raise ValueError("mixture_weights must be positive; leave out a set without weight")
         if self.limit:
             raise ValueError("limit takes the first set's clips, mixture_weights wants all sets'")
+
+
+@dataclasses.dataclass(frozen=True)
+class InitConfig:
+    """What the parameters are before the first step; a checkpoint in the work folder goes before.
+
+    Attributes:
+        video, audio: folders of converted weights (`scripts/convert_weights.py`) of the alignment
+            path's towers; empty: random. Adapters always start at random.
+        video_sha256, audio_sha256: content hash that these weights must have; empty: any. Training
+            fills it in.
+        run: work folder of another run, e.g. of a pretraining, whose best checkpoint gives all
+            parameters, before `video` and `audio`. Empty: none.
+        exclude: patterns of parameter names that are not taken from that run.
+    """
+
+    video: str = ""
+    audio: str = ""
+    video_sha256: str = ""
+    audio_sha256: str = ""
+    run: str = ""
+    exclude: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +138,8 @@ class TrainConfig:
     Attributes:
         steps: optimiser steps.
         log_every: metrics are fetched and written.
-        evaluate_every: the validation split is scored and a checkpoint is saved.
+        evaluate_every: the validation split is scored and a checkpoint is saved, here and at the
+            end; 0 never.
         checkpoint_every: a checkpoint is saved besides.
         early_stop: stop after this many evaluations without a better AUC; 0 never.
         profile_at: first of five profiled steps; 0 never.
@@ -125,7 +153,9 @@ class TrainConfig:
     profile_at: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "log_every", "evaluate_every", "checkpoint_every"):
+        if self.evaluate_every < 0:
+            raise ValueError(f"evaluate_every must be at least 0, not {self.evaluate_every}")
+        for name in ("steps", "log_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
 
@@ -155,6 +185,7 @@ class ExperimentConfig:
     model: CADConfig
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    init: InitConfig = InitConfig()
     mesh: MeshConfig = MeshConfig()
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -178,6 +209,9 @@ class ExperimentConfig:
 RESUMABLE = (
     "config.data.path",
     "config.data.workers",
+    "config.init.video",
+    "config.init.audio",
+    "config.init.run",
     "config.data.test_splits",
     "config.mesh",
     "config.evaluation",
@@ -185,6 +219,33 @@ RESUMABLE = (
     "config.train.checkpoint_every",
     "config.train.profile_at",
 )
+
+
+# What the InfoNCE terms reach: towers without adapters, projectors, temperatures.
+ALIGNMENT_PATH = "^(video_tower|audio_tower|align_video|align_audio|log_)(?!.*/lora_)"
+
+
+def as_pretraining(config: ExperimentConfig) -> ExperimentConfig:
+    """The experiment's alignment path alone, on genuine clips, without any label of forgery.
+
+    Towers are trained as far as the experiment trains them. There is no AUC to validate by, so the
+    newest checkpoint counts.
+    """
+    off = dict.fromkeys(
+        ("cls", "uni", "kl", "distill_feature", "distill_response", "mismatch"), 0.0
+    )
+    return dataclasses.replace(
+        config,
+        loss=dataclasses.replace(config.loss, **off),
+        optimizer=dataclasses.replace(config.optimizer, scope=ALIGNMENT_PATH),
+        data=dataclasses.replace(
+            config.data,
+            genuine_only="all",
+            balance="none",
+            augment=dataclasses.replace(config.data.augment, pseudo_fake=0.0),
+        ),
+        train=dataclasses.replace(config.train, evaluate_every=0),
+    )
 
 
 def refuse_other_experiment(old: Mapping[str, Any], new: Mapping[str, Any], where: str) -> None:

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 from jax.sharding import Mesh
 
-from cad_jax.checkpoint import FOLDER, CheckpointError, Checkpoints
+from cad_jax.checkpoint import FOLDER
 from cad_jax.config import structure
 from cad_jax.evaluation.scoring import Scorer, Scores
 from cad_jax.experiment import ExperimentConfig
 from cad_jax.models.functional import Params
-from cad_jax.parallel.mesh import make_mesh
-from cad_jax.training.learner import Learner, make_scorer
+from cad_jax.training.learner import load_run, make_scorer
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.source import Sample
@@ -59,28 +58,11 @@ class Detector:
 
     @classmethod
     def load(cls, workdir: pathlib.Path, mesh: Mesh | None = None) -> "Detector":
-        """The best checkpoint of a run by validation AUC; the newest where none was evaluated.
-
-        Args:
-            workdir: of the run.
-            mesh: where the parameters go; the run's own arrangement by default.
-
-        Raises:
-            CheckpointError: there is none, or it does not fit its own configuration.
-        """
-        checkpoints = Checkpoints(workdir, read_only=True)
-        step = checkpoints.best_step()
-        if step is None:
-            raise CheckpointError(f"no checkpoint in {workdir}: nothing was saved there yet")
-        config = ExperimentConfig.from_mapping(checkpoints.read_config(step))
-        mesh = mesh or make_mesh(config.mesh.data, config.mesh.fsdp)
-        scorer = make_scorer(config, mesh)
-        learner = Learner(config, mesh, scorer.model)
-        params = checkpoints.restore_params(step, learner.target.params)
-        checkpoints.close()
-        params |= learner.init_frozen()
-        folder = workdir / FOLDER / str(step)
-        return cls(config, _settings(workdir), params, step, folder, scorer)
+        """The detector of a run; arguments and errors as `load_run`."""
+        run = load_run(workdir, mesh)
+        scorer = make_scorer(run.config, run.mesh)
+        folder = workdir / FOLDER / str(run.step)
+        return cls(run.config, _settings(workdir), run.params, run.step, folder, scorer)
 
     def predict(self, path: pathlib.Path) -> Verdict:
         """What the detector says of one file; never raises for what the file may hold.

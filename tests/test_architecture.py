@@ -32,7 +32,7 @@ ALLOWED = {
         "cad_jax.training.optimizer",
         "data_pipelines.loading",
     ),
-    "cad_jax.data": ("cad_jax.experiment", "cad_jax.losses", "data_pipelines"),
+    "cad_jax.data": ("cad_jax.config", "cad_jax.experiment", "cad_jax.losses", "data_pipelines"),
     "cad_jax.evaluation": (
         "cad_jax.config",
         "cad_jax.data",
@@ -45,6 +45,7 @@ ALLOWED = {
     ),
     "cad_jax.training": ("cad_jax", "data_pipelines"),
     "cad_jax.inference": ("cad_jax", "data_pipelines"),
+    "cad_jax.modes": ("cad_jax", "data_pipelines"),
     "scripts": ("cad_jax", "data_pipelines"),
     "train": ("cad_jax", "data_pipelines"),
 }

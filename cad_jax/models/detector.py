@@ -34,7 +34,10 @@ FIRST_TEMPERATURE, LARGEST_SCALE = 0.07, 100.0  # of InfoNCE, as in CLIP
 
 @flax.struct.dataclass
 class Clip:
-    """A batch as the towers may see it: what a clip does not have is masked and zeroed."""
+    """A batch as the towers may see it: what a clip does not have is masked and zeroed.
+
+    The features, where they were stored, are what the alignment path's towers would make of it.
+    """
 
     frames: UInt8[Array, "b t h w 3"]
     frame_times: Float[Array, "b t"]
@@ -44,6 +47,8 @@ class Clip:
     align_mask: Bool[Array, "b k"]
     waveform: Float[Array, "b s"]
     waveform_mask: Bool[Array, "b g"]
+    video_features: Float[Array, "b k d"] | None = None
+    audio_features: Float[Array, "b n c"] | None = None
 
     @property
     def seconds(self) -> float:
@@ -152,11 +157,20 @@ class CAD(nnx.Module):
             frame_scale=_scale(self.log_frame_scale),
         )
 
+    def alignment_features(self, clip: Clip) -> tuple[Float[Array, "b k d"], Float[Array, "b n c"]]:
+        """What the alignment path's towers make of a batch: V0 and, at 50 Hz, A0."""
+        seen, heard = clip.video_features, clip.audio_features
+        if seen is None:
+            seen = _see(self.video_tower, clip.align_frames, self.config.video.width)
+        if heard is None:
+            heard = _hear(self.audio_tower, clip, self.config.audio.width).features
+        return seen, heard
+
     def _alignment_tracks(self, clip: Clip) -> tuple[Track, Track]:
         """V0 at the alignment frames, and A0 on the 25 Hz grid."""
-        features = _see(self.video_tower, clip.align_frames, self.config.video.width)
-        video = Track(features, clip.align_times + 0.5 / FRAME_RATE, clip.align_mask)
-        audio = _hear(self.audio_tower, clip, self.config.audio.width)
+        seen, heard = self.alignment_features(clip)
+        video = Track(seen, clip.align_times + 0.5 / FRAME_RATE, clip.align_mask)
+        audio = _sound_track(heard, clip)
         return video, _pool_sound(audio, clip, clip.waveform_mask.shape[1])
 
     def _specific_frames(self, clip: Clip) -> Track:
@@ -200,6 +214,8 @@ def visible(batch: Batch, streams: str = "both") -> Clip:
         align_mask=frame_mask,
         waveform=jnp.where(sounding, batch["waveform"], 0.0),
         waveform_mask=waveform_mask,
+        video_features=_stored(batch, "video_features"),
+        audio_features=_stored(batch, "audio_features"),
     )
     if batch["mouth_frames"].shape[1] == 0:
         return clip
@@ -251,11 +267,23 @@ def _see(
 
 def _hear(tower: WhisperEncoder | None, clip: Clip, width: int, adapted: bool = False) -> Track:
     """The tower's tokens of the sound, at 50 Hz; zeros without a tower."""
-    mask = jnp.repeat(clip.waveform_mask, TOKEN_RATE // FRAME_RATE, axis=1)
-    centres = bin_centres(mask.shape[1], clip.seconds, mask.shape[0])
     if tower is None:
-        return Track(jnp.zeros((*mask.shape, width)), centres, mask)
-    return Track(tower(log_mel(clip.waveform, tower.config.mels), adapted), centres, mask)
+        tokens = clip.waveform_mask.shape[1] * TOKEN_RATE // FRAME_RATE
+        return _sound_track(jnp.zeros((len(clip.waveform), tokens, width)), clip)
+    return _sound_track(tower(log_mel(clip.waveform, tower.config.mels), adapted), clip)
+
+
+def _sound_track(features: Float[Array, "b n c"], clip: Clip) -> Track:
+    """Tokens with the times and the mask that those of this clip have."""
+    mask = jnp.repeat(clip.waveform_mask, TOKEN_RATE // FRAME_RATE, axis=1)
+    return Track(features, bin_centres(mask.shape[1], clip.seconds, mask.shape[0]), mask)
+
+
+def _stored(batch: Batch, key: str) -> Float[Array, "b n c"] | None:
+    """Stored features, which travel as the bits of bfloat16."""
+    if key not in batch:
+        return None
+    return jax.lax.bitcast_convert_type(batch[key], jnp.bfloat16).astype(jnp.float32)
 
 
 def _pool_sound(audio: Track, clip: Clip, bins: int) -> Track:

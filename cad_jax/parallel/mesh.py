@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -84,11 +85,31 @@ def put_batch(batch: Mapping[str, Any], mesh: Mesh) -> Batch:
     if len(set(sizes.values())) > 1:
         raise ValueError(f"batch arrays differ in their leading dimension: {sizes}")
     for local in sizes.values():
-        if local * jax.process_count() % mesh.size:
-            raise UserError(
-                f"global batch of {local * jax.process_count()} clips does not divide by "
-                f"{mesh.size} devices: choose a multiple of {mesh.size}"
-            )
+        _check_divides(local * jax.process_count(), mesh)
     return {
         key: jax.make_array_from_process_local_data(sharding, value) for key, value in batch.items()
     }
+
+
+def batch_shapes(
+    row: Mapping[str, np.ndarray | jax.ShapeDtypeStruct], size: int, mesh: Mesh
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """What `put_batch` gives for a global batch of `size` rows like this one, without making it.
+
+    Raises:
+        UserError: the batch does not divide by the devices.
+    """
+    _check_divides(size, mesh)
+    sharding = batch_sharding(mesh)
+    return {
+        key: jax.ShapeDtypeStruct((size, *value.shape), value.dtype, sharding=sharding)
+        for key, value in row.items()
+    }
+
+
+def _check_divides(size: int, mesh: Mesh) -> None:
+    if size % mesh.size:
+        raise UserError(
+            f"global batch of {size} clips does not divide by {mesh.size} devices: "
+            f"choose a multiple of {mesh.size}"
+        )

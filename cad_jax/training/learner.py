@@ -5,23 +5,26 @@ Owns the order shapes -> shardings -> initialisation under jit. Knows nothing of
 
 import dataclasses
 import functools
+import pathlib
 import zlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh, NamedSharding
 
-from cad_jax.checkpoint import TrainState
+from cad_jax.checkpoint import CheckpointError, Checkpoints, TrainState
 from cad_jax.evaluation.scoring import Scorer
 from cad_jax.experiment import ExperimentConfig
 from cad_jax.models.detector import CAD
 from cad_jax.models.functional import FunctionalModel, Params
-from cad_jax.parallel.mesh import replicated
+from cad_jax.parallel.mesh import batch_shapes, make_mesh, replicated
 from cad_jax.parallel.rules import parameter_shardings
+from cad_jax.training.initialise import initial_parameters, pin_weights
 from cad_jax.training.optimizer import learning_rate, make_optimizer, split_trainable
 from cad_jax.training.step import TrainStep, make_train_step
+from data_pipelines.loading.transforms import blank_row
 
 
 def random_key(seed: int, name: str) -> jax.Array:
@@ -38,6 +41,40 @@ def make_model(config: ExperimentConfig) -> FunctionalModel:
 def make_scorer(config: ExperimentConfig, mesh: Mesh) -> Scorer:
     """The scoring step; compiled once for a training and the evaluation that follows it."""
     return Scorer(make_model(config), config, mesh)
+
+
+class TrainedRun(NamedTuple):
+    """What a run has come to: its experiment, the step of its best checkpoint, all parameters."""
+
+    config: ExperimentConfig
+    mesh: Mesh
+    step: int
+    params: Params
+
+
+def load_run(workdir: pathlib.Path, mesh: Mesh | None = None) -> TrainedRun:
+    """The best checkpoint of a run by validation AUC; the newest where none was evaluated.
+
+    Args:
+        workdir: of the run.
+        mesh: where the parameters go; the run's own arrangement by default.
+
+    Raises:
+        UserError: there is none, it does not fit its own configuration, or what its frozen
+            parameters come from is gone or changed.
+    """
+    checkpoints = Checkpoints(workdir, read_only=True)
+    try:
+        step = checkpoints.best_step()
+        if step is None:
+            raise CheckpointError(f"no checkpoint in {workdir}: nothing was saved there yet")
+        config = pin_weights(ExperimentConfig.from_mapping(checkpoints.read_config(step)))
+        mesh = mesh or make_mesh(config.mesh.data, config.mesh.fsdp)
+        learner = Learner(config, mesh, make_model(config))
+        trained = checkpoints.restore_params(step, learner.target.params)
+    finally:
+        checkpoints.close()
+    return TrainedRun(config, mesh, step, trained | learner.init_frozen())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,34 +112,51 @@ class Learner:
     @functools.cached_property
     def target(self) -> TrainState:
         """Shapes and shardings of the training state: what a checkpoint must fit."""
-
-        def abstract(name: str) -> jax.ShapeDtypeStruct:
-            shape = self.model.shapes[name]
-            return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=self.shardings[name])
-
-        params = {name: abstract(name) for name in self.names[0]}
+        params = self._abstract(self.names[0])
         opt_state = jax.tree_util.tree_map_with_path(
             self._place_moment, jax.eval_shape(self.optimizer.init, params)
         )
         step = jax.ShapeDtypeStruct((), jnp.int32, sharding=replicated(self.mesh))
         return TrainState(step, params, opt_state)
 
+    @property
+    def frozen_target(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and shardings of the frozen parameters."""
+        return self._abstract(self.names[1])
+
+    @property
+    def batch_target(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and shardings of a global training batch.
+
+        Raises:
+            UserError: the batch does not divide by the devices.
+        """
+        clip, model = self.config.data.clip, self.config.model
+        row: dict[str, Any] = dict(blank_row(clip, -1))
+        if self.config.data.features:
+            frames, tokens = clip.num_mouths or clip.frames, 2 * clip.num_bins
+            shapes = {"video": (frames, model.video.width), "audio": (tokens, model.audio.width)}
+            row |= {
+                f"{name}_features": jax.ShapeDtypeStruct(shape, jnp.uint16)
+                for name, shape in shapes.items()
+            }
+        return batch_shapes(row, self.config.data.batch_size, self.mesh)
+
     def init(self) -> TrainState:
-        """Fresh trainable parameters and optimiser state, made in place on their devices."""
+        """The trainable parameters and the optimiser before the first step, on their devices.
 
-        def make() -> TrainState:
-            params = self._init_params(self.names[0])
-            return TrainState(jnp.int32(0), params, self.optimizer.init(params))
+        Raises:
+            UserError: as `initial_parameters`.
+        """
 
-        return jax.jit(make, out_shardings=self._state_shardings)()
+        params = self._init_params(self.names[0])
+        empty = jax.jit(self.optimizer.init, out_shardings=self._state_shardings.opt_state)
+        step = jax.device_put(jnp.int32(0), replicated(self.mesh))
+        return TrainState(step, params, empty(params))
 
     def init_frozen(self) -> Params:
-        """The frozen parameters, made in place on their devices."""
-        names = self.names[1]
-        if not names:
-            return {}  # nothing to make: do not trace the whole initialisation for it
-        shardings = {name: self.shardings[name] for name in names}
-        return jax.jit(lambda: self._init_params(names), out_shardings=shardings)()
+        """The frozen parameters, on their devices; raises as `initial_parameters`."""
+        return self._init_params(self.names[1])
 
     @functools.cached_property
     def step(self) -> TrainStep:
@@ -120,9 +174,36 @@ class Learner:
     def _state_shardings(self) -> TrainState:
         return jax.tree.map(lambda leaf: leaf.sharding, self.target)
 
+    def _abstract(self, names: list[str]) -> dict[str, jax.ShapeDtypeStruct]:
+        shapes = self.model.shapes
+        return {
+            name: jax.ShapeDtypeStruct(
+                shapes[name].shape, shapes[name].dtype, sharding=self.shardings[name]
+            )
+            for name in names
+        }
+
     def _init_params(self, names: list[str]) -> Params:
-        params = self.model.init(random_key(self.config.seed, "init"))
-        return {name: params[name] for name in names}
+        return initial_parameters(
+            self.config.init,
+            self.config.model,
+            self._abstract([*self.shardings]),
+            names,
+            of_run=lambda workdir: load_run(workdir, self.mesh).params,
+            fresh=self._fresh,
+        )
+
+    def _fresh(self, names: list[str]) -> Params:
+        """Random values, made in place on their devices."""
+        if not names:
+            return {}  # nothing to make: do not trace the whole initialisation for it
+        key = random_key(self.config.seed, "init")
+
+        def make() -> Params:
+            params = self.model.init(key)
+            return {name: params[name] for name in names}
+
+        return jax.jit(make, out_shardings={name: self.shardings[name] for name in names})()
 
     def _place_moment(self, path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> Any:
         """Adam's moments live where their parameter lives, counters everywhere."""

@@ -31,6 +31,8 @@ from cad_jax.parallel.mesh import make_mesh
 from cad_jax.telemetry.clu_import import metric_writers, periodic_actions
 from cad_jax.telemetry.speed import StepClock, peak_flops
 from cad_jax.telemetry.writers import create_writer
+from cad_jax.training.features import open_features
+from cad_jax.training.initialise import pin_weights
 from cad_jax.training.input import on_device
 from cad_jax.training.learner import Learner, make_model, make_scorer
 from cad_jax.training.preemption import StopRequest
@@ -72,6 +74,7 @@ def train(config: ExperimentConfig, workdir: pathlib.Path) -> bool:
     for split in config.data.test_splits:
         open_evaluation(config.data, split)  # better missing now than after the training
     config = dataclasses.replace(config, loss=measure_priors(config, source, strata))
+    config = pin_weights(config)
     learner = Learner(config, mesh, make_model(config))
     checkpoints = Checkpoints(workdir)
     state, progress = _resume_or_init(learner, checkpoints, workdir)
@@ -117,8 +120,8 @@ class _Run:
                 last = step == config.steps or stopping
                 if last or step % config.log_every == 0:
                     bar.set_postfix_str(self._log(step, metrics, clock))
-                evaluates = step == config.steps or step % config.evaluate_every == 0
-                if evaluates:
+                rhythm = config.evaluate_every
+                if rhythm and (step == config.steps or step % rhythm == 0):
                     aucs = scorer.aucs({**self.frozen, **state.params}, self.validation)
                     self.writer.write_scalars(step, validation_scalars(aucs))
                     self._save(state, mean_auc(aucs))
@@ -214,6 +217,7 @@ def _batches(
         process_index=jax.process_index(),
         process_count=jax.process_count(),
         workers=config.data.workers,
+        features=open_features(config),
     )
 
 

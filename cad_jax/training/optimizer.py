@@ -1,6 +1,7 @@
 """AdamW with warm-up, cosine decay and per-parameter rules, over the trainable parameters only."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 
 import jax
@@ -22,6 +23,7 @@ class OptimizerConfig:
         weight_decay: decoupled, scaled by the schedule.
         clip_norm: largest global norm of the trainables' gradient.
         trainable: which parameters learn; the others are frozen and never differentiated.
+        scope: pattern of the names to which learning is confined besides; a pretraining's.
         rate_scale: multiplier of the learning rate.
         decay_scale: multiplier of the weight decay; norms and biases usually get 0.
     """
@@ -35,6 +37,7 @@ class OptimizerConfig:
     weight_decay: float = 0.0
     clip_norm: float = 1.0
     trainable: tuple[tuple[str, bool], ...] = ((".*", True),)
+    scope: str = ".*"
     rate_scale: tuple[tuple[str, float], ...] = ((".*", 1.0),)
     decay_scale: tuple[tuple[str, float], ...] = ((".*", 1.0),)
 
@@ -58,7 +61,8 @@ def split_trainable(
     Raises:
         RuleError: the `trainable` table does not fit the names.
     """
-    learns = match_rules(config.trainable, shapes, table="trainable")
+    rules = match_rules(config.trainable, shapes, table="trainable")
+    learns = {name: rules[name] and bool(re.search(config.scope, name)) for name in shapes}
     return [n for n in shapes if learns[n]], [n for n in shapes if not learns[n]]
 
 

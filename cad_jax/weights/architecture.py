@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 
 from cad_jax.config import ConfigError, structure
-from cad_jax.models.config import Dtype, ViTConfig, WhisperConfig
+from cad_jax.models.config import (
+    VIT_PRESETS,
+    WHISPER_PRESETS,
+    Dtype,
+    ViTConfig,
+    WhisperConfig,
+)
 from cad_jax.models.functional import FunctionalModel
 from cad_jax.models.lora import Precision
 from cad_jax.models.vit import ViT
@@ -22,6 +28,18 @@ from cad_jax.weights.source import Source, WeightsError
 Tower = ViTConfig | WhisperConfig
 
 _HEAD_WIDTH = 64
+
+# Hugging Face's names of the folders (config.json, model.safetensors) that our presets come from.
+PUBLISHED = {
+    "clip_vit_b_32": "openai/clip-vit-base-patch32",
+    "clip_vit_b_16": "openai/clip-vit-base-patch16",
+    "clip_vit_l_14": "openai/clip-vit-large-patch14",
+    "whisper_tiny": "openai/whisper-tiny",
+    "whisper_base": "openai/whisper-base",
+    "whisper_small": "openai/whisper-small",
+    "whisper_medium": "openai/whisper-medium",
+    "whisper_large_v3": "openai/whisper-large-v3",
+}
 
 # What `config.json` and OpenAI's `dims` call our settings.
 _HUGGING_FACE_CLIP = {
@@ -70,6 +88,13 @@ def infer_architecture(source: Source, layout: Layout, depth: int) -> Tower:
         return structure(ViTConfig if layout.kind == "clip" else WhisperConfig, settings, "tower")
     except ConfigError as error:
         raise WeightsError(f"{source.path} is no tower of ours: {error}") from None
+
+
+def published_name(tower: Tower) -> str:
+    """What to look for to get this tower's weights."""
+    presets = VIT_PRESETS | WHISPER_PRESETS
+    names = [PUBLISHED[name] for name, preset in presets.items() if preset == tower]
+    return names[0] if names else "weights of this architecture"
 
 
 def tower_model(config: Tower, dtype: Dtype = "float32") -> FunctionalModel:

@@ -58,7 +58,8 @@ def convert(source: Source) -> TowerWeights:
             faults.append(f"{origin.name} has a part for {name}, which the tower has not")
     if layout.kind == "whisper":
         faults += _position_faults(source, layout, config.width)
-    faults += shape_faults({n: a.shape for n, a in params.items()}, wanted) if not faults else []
+    if not faults:
+        faults = [*shape_faults({n: a.shape for n, a in params.items()}, wanted).values()]
     _refuse(faults, source, layout)
     return TowerWeights(config, params)
 

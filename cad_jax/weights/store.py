@@ -22,7 +22,7 @@ from cad_jax.config import ConfigError, structure, unstructure
 from cad_jax.models.config import ViTConfig, WhisperConfig
 from cad_jax.models.functional import Params
 from cad_jax.models.lora import is_adapter
-from cad_jax.weights.architecture import Tower
+from cad_jax.weights.architecture import Tower, published_name
 from cad_jax.weights.convert import TowerWeights
 from cad_jax.weights.positions import resize_positions
 from cad_jax.weights.source import WeightsError, read_json
@@ -106,17 +106,22 @@ def refuse_other_content(folder: pathlib.Path) -> None:
         raise WeightsError(f"{folder} is not empty; choose another --output")
 
 
-def read_weights_info(folder: pathlib.Path) -> WeightsInfo:
+def read_weights_info(folder: pathlib.Path, wanted: Tower | None = None) -> WeightsInfo:
     """What a folder of converted weights holds.
+
+    Args:
+        folder: of converted weights.
+        wanted: the tower they are for, to say in the error which files to get.
 
     Raises:
         WeightsError: it is none, damaged, or of another format.
     """
     path = folder / INFO
     if not path.is_file():
+        what = published_name(wanted) if wanted else "the published files"
         raise WeightsError(
-            f"no converted weights in {folder} (no {INFO}); make them with "
-            f"scripts/convert_weights.py --source=... --output={folder}"
+            f"no converted weights in {folder} (no {INFO}): get {what} and run python "
+            f"scripts/convert_weights.py --source=DIR --output={folder}"
         )
     values = read_json(path)
     if values.pop("format", None) != FORMAT:
@@ -165,7 +170,8 @@ def load_tower(
             resized = _resized(saved, wanted)
             shapes = {name: leaf.shape for name, leaf in wanted.items()}
             if faults := shape_faults(saved | {n: shapes[n] for n in resized}, shapes):
-                raise WeightsError(f"{folder} does not fit the tower: {listed(faults)}")
+                text = listed([*faults.values()])
+                raise WeightsError(f"{folder} does not fit the tower: {text}")
             targets = {name: _placed(leaf) for name, leaf in wanted.items()}
             # As numpy, whole: they are small, and every process resizes them alike.
             whole = {n: jax.ShapeDtypeStruct(saved[n], np.float32) for n in resized}

@@ -5,10 +5,10 @@ frames, g bins of the 25 Hz grid, s audio samples, m mel bins, r mel frames, n t
 height, w width in pixels, d model width, e embedding, o sync offsets.
 """
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, UInt8
+from jaxtyping import Bool, Float32, Int32, UInt8, UInt16
 
 
 class ClipBatch(TypedDict):
@@ -32,6 +32,8 @@ class ClipBatch(TypedDict):
         pair: clips made from one original share a number >= 0; -1 where there is no original known.
         clip_index: position in the source; names the clip on the host.
         valid: False for rows that only pad the last evaluation batch.
+        video_features, audio_features: where they were stored, what frozen towers make of the
+            alignment frames and of the sound's tokens; bits of bfloat16.
     """
 
     frames: UInt8[np.ndarray, "b t h w 3"]
@@ -51,3 +53,5 @@ class ClipBatch(TypedDict):
     pair: Int32[np.ndarray, " b"]
     clip_index: Int32[np.ndarray, " b"]
     valid: Bool[np.ndarray, " b"]
+    video_features: NotRequired[UInt16[np.ndarray, "b k d"]]
+    audio_features: NotRequired[UInt16[np.ndarray, "b n d"]]

@@ -27,6 +27,7 @@ from data_pipelines.loading.sampling import (
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.loading.window import ClipSpec
 from data_pipelines.records.clip import FRAME_RATE
+from data_pipelines.records.features import FeatureStore
 
 _READ_THREADS = 2  # a record is hundreds of kB: more threads only compete for memory
 _BATCHES_AHEAD = 4
@@ -44,6 +45,7 @@ def training_batches(
     process_index: int = 0,
     process_count: int = 1,
     workers: int = 0,
+    features: tuple[FeatureStore, ...] = (),
 ) -> Generator[ClipBatch, None, None]:
     """Shuffled, augmented batches without end; every epoch is a new permutation of its clips.
 
@@ -58,6 +60,8 @@ def training_batches(
         process_index, process_count: which share of every global batch to yield.
         workers: worker processes; 0 reads in threads, which is as fast on few cores. Workers need
             absl's flags parsed and the caller's script behind `if __name__ == "__main__"`.
+        features: one store for each of the source's sets, to be read with every clip, which is
+            then always cut from its record's middle; none to leave the batches without.
 
     Returns:
         Batches of `batch_size // process_count` rows. Reading stops when the generator is closed or
@@ -73,7 +77,7 @@ def training_batches(
     rows = (
         grain.MapDataset.source(TrainingOrder(strata or make_strata(source), seed))
         .map(source.__getitem__)
-        .random_map(TrainingRow(source, clip, augment), seed=derived_seed(seed, ROWS))
+        .random_map(TrainingRow(source, clip, augment, features), seed=derived_seed(seed, ROWS))
     )
     # Without drop_remainder, Grain rounds an endless set's length up beyond what Python can index.
     batches = rows.batch(local_size, drop_remainder=True)

@@ -30,6 +30,7 @@ from data_pipelines.loading.window import (
     random_window,
 )
 from data_pipelines.records.clip import OUT_OF_SYNC, ClipRecord
+from data_pipelines.records.features import FeatureStore
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,12 +40,15 @@ class TrainingRow:
     source: TFRecordSource
     spec: ClipSpec
     config: AugmentConfig
+    features: tuple[FeatureStore, ...] = ()
 
     def __post_init__(self) -> None:
         # Read here, so that worker processes get the table with their copy of the source.
         _ = self.source.pairs
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> ClipRow:
+        if self.features:
+            return self._with_features(sample)
         chance = rng.random()
         clip, window = self._choose(sample, chance, rng)
         operations = self._pseudo_fakes(clip, chance)
@@ -54,6 +58,13 @@ class TrainingRow:
             cut = cut_window(clip, self.spec, window)
         row = row_of_cut(cut, self.spec, sample.index, int(self.source.pairs[sample.index]))
         return augment_row(row, self.config, rng)
+
+    def _with_features(self, sample: Sample) -> ClipRow:
+        """The clip's middle, unchanged, with what the towers made of it."""
+        window = centre_window(sample.clip, self.spec)
+        row = clip_row(sample, self.spec, window, int(self.source.pairs[sample.index]))
+        stored = self.features[self.source.sets[sample.index]][sample.clip.clip_id]
+        return row | {"video_features": stored.video, "audio_features": stored.audio}
 
     def _choose(
         self, sample: Sample, chance: float, rng: np.random.Generator

@@ -219,7 +219,7 @@ def test_damaged_parameters_are_one_line(folder, tmp_path):
     with pytest.raises(WeightsError, match="parameters is damaged or incomplete") as caught:
         load_tower(path, CONFIG, shapes)
     assert "\n" not in str(caught.value)
-    with pytest.raises(WeightsError, match=r"no converted weights .* make them with scripts/conv"):
+    with pytest.raises(WeightsError, match=r"no converted weights .* and run python scripts/conv"):
         load_tower(tmp_path, CONFIG, shapes)
 
 

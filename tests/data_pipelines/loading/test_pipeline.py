@@ -102,7 +102,7 @@ def test_a_batch_has_the_keys_shapes_and_types_of_the_contract(reference):
     numbers = ("label_video", "label_audio", "label", "label_sync", "pair", "clip_index")
     shapes |= dict.fromkeys(("has_video", "has_audio", "valid"), ((8,), np.bool_))
     shapes |= dict.fromkeys(numbers, ((8,), np.int32))
-    assert reference[0].keys() == shapes.keys() == ClipBatch.__annotations__.keys()
+    assert reference[0].keys() == shapes.keys() == ClipBatch.__required_keys__
     for key, (shape, dtype) in shapes.items():
         assert (reference[0][key].shape, reference[0][key].dtype) == (shape, dtype), key
 

@@ -1,0 +1,46 @@
+"""Times the training step of an experiment on the devices that are there.
+
+    python scripts/benchmark_step.py --config=configs/cad.py:data=fakeavceleb,size=b16 --steps=50
+
+Prints clips/s and model FLOPs use; with --features also of the step on stored features, and the
+ratio of both. Neither data nor weights are needed.
+"""
+
+import pathlib
+import sys
+
+from absl import app, flags
+from ml_collections import config_flags
+
+from data_pipelines.errors import UserError
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, e.g. configs/cad.py.")
+_STEPS = flags.DEFINE_integer("steps", 50, "Timed steps.", lower_bound=1)
+_FEATURES = flags.DEFINE_bool("features", False, "Time the step on stored features, too.")
+_PROFILE = flags.DEFINE_string("profile", None, "Folder for a trace of the timed steps.")
+
+
+def main(argv: list[str]) -> int:
+    """0, or 1 after one line on standard error."""
+    from cad_jax.experiment import ExperimentConfig
+    from cad_jax.training.benchmark import time_step, with_features
+
+    try:
+        config = ExperimentConfig.from_mapping(_CONFIG.value.to_dict())
+        profile = pathlib.Path(_PROFILE.value) if _PROFILE.value else None
+        live = time_step(config, _STEPS.value, profile)
+        print(live.line())
+        if _FEATURES.value:
+            stored = time_step(with_features(config), _STEPS.value)
+            print(
+                f"{stored.line()}\nstored / live: {stored.seconds / live.seconds:.2f} of the time"
+            )
+    except (UserError, ValueError, OSError) as error:
+        print(f"benchmark_step: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    flags.mark_flag_as_required("config")
+    app.run(main)
