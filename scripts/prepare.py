@@ -14,6 +14,8 @@ from data_pipelines.errors import UserError
 from data_pipelines.media.clips import PrepareSettings
 from data_pipelines.preparation.preview import write_preview
 from data_pipelines.preparation.run import prepare
+from data_pipelines.splits.file import apply_split, choose_split, compare, split_lines
+from data_pipelines.splits.schemes import SCHEMES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,13 +30,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             min_s=args.shortest,
             jpeg_quality=args.quality,
         )
+        sources = find_reader(args.reader)(args.root)
+        split = choose_split(sources, args.split)
+        print(*split_lines(split, sources), compare(split, sources).line(), sep="\n")
+        sources = apply_split(split, sources)
         report = prepare(
-            find_reader(args.reader)(args.root),
+            sources,
             settings,
             args.output,
             workers=args.workers,
             max_skipped=args.max_skipped,
             timeout_s=args.timeout,
+            split=split,
             progress=True,
         )
         print(*report.lines(), sep="\n")
@@ -54,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--reader", default="folder", help=f"one of: {', '.join(READERS)}")
     parser.add_argument("--root", type=pathlib.Path, required=True, help="where the data set lies")
     parser.add_argument("--output", type=pathlib.Path, required=True, help="folder for the shards")
+    parser.add_argument("--split", default="", help=f"a file or: {', '.join(SCHEMES)}")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--size", type=int, default=224, help="side of the face crop, pixels")
     parser.add_argument("--margin", type=float, default=0.3, help="crop beyond the face's height")

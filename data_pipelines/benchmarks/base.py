@@ -21,8 +21,9 @@ class ClipSource:
         path: the file.
         key: its name within the data set, unique there; usually the path relative to the root.
         dataset: lower case letters, digits and underscores.
-        split: `train`, `val` or `test`.
-        source_ids: every identity the clip touches.
+        split: `train`, `val` or `test` as the data set states it; empty where it states none,
+            until `data_pipelines.splits` has divided the clips.
+        source_ids: every identity the clip touches: the target first, then face donor and voice.
         pair_id: clips made from one original share it.
         label_video, label_audio, label_sync: 1, 0 or -1 for unknown.
         method_video, method_audio: `none` for genuine, empty for unknown.

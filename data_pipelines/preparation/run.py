@@ -33,6 +33,7 @@ from data_pipelines.records.atomic import atomic_writer
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
 from data_pipelines.records.metadata import INFO_FILE, write_metadata
 from data_pipelines.records.schema import encode_clip
+from data_pipelines.splits.file import Split
 
 SKIPPED_FILE = "skipped.csv"
 
@@ -84,6 +85,7 @@ def prepare(
     max_skipped: float = 0.1,
     timeout_s: float = 900.0,
     shard_bytes: int = TARGET_BYTES,
+    split: Split | None = None,
     progress: bool = False,
 ) -> PrepareReport:
     """Turns clips into TFRecord shards with TFDS metadata; an interrupted run goes on where it was.
@@ -91,13 +93,14 @@ def prepare(
     The shards' bytes depend on the sources and settings alone.
 
     Args:
-        sources: clips of one data set, with unique keys.
+        sources: clips of one data set, with unique keys, all with a split.
         settings: how files become records.
         output: folder to make or to go on with.
         workers: processes.
         max_skipped: share of the clips that may be lost before the run counts as failed.
         timeout_s: how long one clip may take.
         shard_bytes: size to fill shards to.
+        split: what gave the sources their split; recorded with the set.
         progress: show a bar.
 
     Raises:
@@ -132,8 +135,14 @@ def prepare(
             wall_s=time.monotonic() - started,
             stages=dict(stages),
         )
-        _finish(output, name, mark, shards, settings, report)
+        _finish(output, name, mark, shards, settings, report, split)
     return report
+
+
+def recorded_split(directory: pathlib.Path) -> dict[str, str] | None:
+    """Name and sha256 of the split that a set was prepared with; None where none is recorded."""
+    file = directory / FINGERPRINT_FILE
+    return json.loads(file.read_bytes()).get("split") if file.exists() else None
 
 
 def prepare_one(spool: Spool, settings: PrepareSettings, task: tuple[int, ClipSource]) -> Outcome:
@@ -204,6 +213,11 @@ def _dataset(sources: Sequence[ClipSource]) -> str:
     key, count = keys.most_common(1)[0]
     if count > 1:
         raise UserError(f"{count} clips are called {key!r}; names must be unique")
+    unsplit = [source.key for source in sources if not source.split]
+    if unsplit:
+        raise UserError(
+            f"{len(unsplit)} clips have no split, e.g. {unsplit[0]!r}; divide them first"
+        )
     return names.pop()
 
 
@@ -253,16 +267,20 @@ def _finish(
     shards: dict,
     settings: PrepareSettings,
     report: PrepareReport,
+    split: Split | None,
 ) -> None:
     """Records how the set was made, then declares it complete and clears the working folder."""
     facts = {
         "fingerprint": mark,
         "settings": dataclasses.asdict(settings),
         "report": dataclasses.asdict(report),
+        "split": split.stamp() if split else None,
     }
     # In place: the lock hangs on this file. Its fingerprint stays the same.
     (output / FINGERPRINT_FILE).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
-    write_metadata(output, name, shards, description=f"{name}, prepared face clips with sound")
+    divided = f"; split {split.name}, {split.sha256[:12]}" if split else ""
+    description = f"{name}, prepared face clips with sound{divided}"
+    write_metadata(output, name, shards, description=description)
     shutil.rmtree(output / ".work")
 
 

@@ -40,6 +40,7 @@ def test_the_command_makes_a_set(sounds, tmp_path):
     done = run("--root", sounds, "--output", tmp_path / "out", "--workers", 1, "--preview")
     assert done.returncode == 0, done.stderr
     assert "prepared 2 of 2 clips: 2 windows" in done.stdout
+    assert "sounds: hashed, sha256" in done.stdout
     assert "x real time" in done.stdout
     assert (tmp_path / "out" / "dataset_info.json").exists()
     assert (tmp_path / "out" / "preview.png").exists()
@@ -53,6 +54,8 @@ def test_the_command_makes_a_set(sounds, tmp_path):
         (["--size", "1"], "size is 1; it must be 16 to 2048 pixels"),
         (["--window", "0.1"], "window is 0.1 s"),
         (["--workers", "0"], "workers is 0; it must be at least 1"),
+        (["--split", "kfolds"], "no split scheme called 'kfolds'; did you mean 'kfold'?"),
+        (["--split", "gone.json"], "cannot read gone.json"),
     ],
 )
 def test_bad_input_is_one_line_and_a_code(main, sounds, tmp_path, capsys, options, message):
