@@ -29,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             stride_s=args.stride or args.window,
             min_s=args.shortest,
             jpeg_quality=args.quality,
+            reencode=args.reencode,
+            trim_silence=args.trim_silence,
+            loudness=args.loudness,
         )
         sources = find_reader(args.reader)(args.root)
         split = choose_split(sources, args.split)
@@ -69,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--stride", type=float, help="between clips, seconds; default: the window")
     parser.add_argument("--shortest", type=float, default=0.5, help="shortest clip kept, seconds")
     parser.add_argument("--quality", type=int, default=92, help="of the crops' JPEG, 1 to 100")
+    parser.add_argument("--reencode", type=int, default=0, help="CRF of one H.264 pass for all")
+    parser.add_argument("--trim-silence", action="store_true", help="cut the silent ends off")
+    parser.add_argument("--loudness", type=float, help="RMS of the sound, dBFS, e.g. -26")
     parser.add_argument("--max-skipped", type=float, default=0.1, help="share that may be lost")
     parser.add_argument("--timeout", type=float, default=900.0, help="per clip, seconds")
     parser.add_argument("--preview", action="store_true", help="write a contact sheet")
