@@ -98,8 +98,8 @@ def entry_of(result: ProbeResult) -> Entry:
 
 
 def _short(name: str) -> str:
-    """Methods may be described in sentences; the end tells more than the beginning."""
-    return name if len(name) <= 40 else f"{name[:19]}…{name[-20:]}"
+    """Methods may be described in whole sentences."""
+    return name if len(name) <= 50 else f"{name[:36]}…{name[-13:]}"
 
 
 def _cell(entry: Entry) -> str:
