@@ -6,7 +6,6 @@ python scripts/prepare.py --root=DIR --output=DIR --runner=beam -- --runner=Flin
 """
 
 import argparse
-import dataclasses
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,8 @@ from data_pipelines.media.clips import PrepareSettings
 from data_pipelines.paths import local_path
 from data_pipelines.preparation.preview import write_preview
 from data_pipelines.preparation.run import prepare
+from data_pipelines.splits.file import apply_split, choose_split, compare, split_lines
+from data_pipelines.splits.schemes import SCHEMES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,12 +31,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             stride_s=args.stride or args.window,
             min_s=args.shortest,
             jpeg_quality=args.quality,
+            reencode=args.reencode,
+            trim_silence=args.trim_silence,
+            loudness=args.loudness,
         )
         options = reader_options(args.reader, args.option)
-        sources = [
-            dataclasses.replace(source, split=source.split or "train")
-            for source in find_reader(args.reader)(args.root, **options)
-        ]
+        sources = find_reader(args.reader)(args.root, **options)
+        split = choose_split(sources, args.split)
+        print(*split_lines(split, sources), compare(split, sources).line(), sep="\n")
+        sources = apply_split(split, sources)
         report = prepare(
             sources,
             settings,
@@ -44,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             max_skipped=args.max_skipped,
             timeout_s=args.timeout,
             beam_options=_beam_options(args),
+            split=split,
             progress=True,
         )
         print(*report.lines(), sep="\n")
@@ -66,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--root", type=local_path, required=True, help="where the data set lies")
     parser.add_argument("--output", type=local_path, required=True, help="folder for the shards")
+    parser.add_argument("--split", default="", help=f"a file or: {', '.join(SCHEMES)}")
     parser.add_argument("--runner", default="local", choices=["local", "beam"], help="who works")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--size", type=int, default=224, help="side of the face crop, pixels")
@@ -74,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--stride", type=float, help="between clips, seconds; default: the window")
     parser.add_argument("--shortest", type=float, default=0.5, help="shortest clip kept, seconds")
     parser.add_argument("--quality", type=int, default=92, help="of the crops' JPEG, 1 to 100")
+    parser.add_argument("--reencode", type=int, default=0, help="CRF of one H.264 pass for all")
+    parser.add_argument("--trim-silence", action="store_true", help="cut the silent ends off")
+    parser.add_argument("--loudness", type=float, help="RMS of the sound, dBFS, e.g. -26")
     parser.add_argument("--max-skipped", type=float, default=0.1, help="share that may be lost")
     parser.add_argument("--timeout", type=float, default=900.0, help="per clip, seconds")
     parser.add_argument("--preview", action="store_true", help="write a contact sheet")

@@ -21,6 +21,7 @@ from cad_jax.evaluation.summary import auc_with_interval, number, render
 from cad_jax.experiment import ExperimentConfig
 from cad_jax.inference import Detector
 from data_pipelines.loading.source import TFRecordSource
+from data_pipelines.preparation.run import recorded_split
 from data_pipelines.records.atomic import write_json
 from data_pipelines.records.schema import ClipSummary
 
@@ -127,17 +128,20 @@ def _report(
     of_videos = of_clips = evaluate_table(split.videos, threshold, draws=draws, seed=config.seed)
     if len(split.clips) > len(split.videos):  # else they are the same, and so are the figures
         of_clips = evaluate_table(split.clips, threshold, draws=draws, seed=config.seed)
+    stamp = recorded_split(pathlib.Path(config.data.path))
     write_scores(split.clips, output / FILES["scores"].format(split.name))
     write_json(
         {
             "paths": [str(prepared.directory) for prepared in sets],
             "split": split.name,
+            "split_file": stamp,
             "clips": of_clips,
             "videos": of_videos,
         },
         output / FILES["metrics"].format(split.name),
     )
-    print(f"\n{split.name}: videos ({len(split.clips)} clips)\n{render(of_videos)}")
+    divided = f", split {stamp['name']} {stamp['sha256'][:12]}" if stamp else ""
+    print(f"\n{split.name}: videos ({len(split.clips)} clips{divided})\n{render(of_videos)}")
 
     chosen = choose_clips(split.clips, threshold)
     strips = cut_strips(split.source, config.data.clip, split.clips, chosen, threshold)

@@ -15,7 +15,7 @@ from cad_jax.evaluation import groups, metrics
 from cad_jax.evaluation.groups import Group, Head
 from cad_jax.evaluation.scores import ScoreTable
 from cad_jax.models.sync import OFFSETS
-from data_pipelines.metrics import auc
+from data_pipelines.metrics import auc, bootstrap_interval
 from data_pipelines.records.clip import FRAME_RATE
 
 Report = dict[str, Any]
@@ -30,7 +30,7 @@ def evaluate_table(table: ScoreTable, threshold: float, draws: int = 1000, seed:
         table: scores of clips, or of videos.
         threshold: of p_fake, chosen on validation clips (`metrics.best_threshold`); nan where they
             had none.
-        draws, seed: of the bootstrap behind each 95 % interval; see `metrics.bootstrap_interval`.
+        draws, seed: of the bootstrap behind each 95 % interval; see `bootstrap_interval`.
 
     Returns:
         coverage: how many clips there are, were scored and are left out for want of a label, and
@@ -94,7 +94,7 @@ def _figures(
     interval = np.nan, np.nan
     if all(len(np.unique(clusters[labels == label])) > 1 for label in (0, 1)):
         # With one forged identity the draws would vary the genuine ones only: feigned certainty.
-        interval = metrics.bootstrap_interval(auc, labels, scores, clusters, draws, seed=seed)
+        interval = bootstrap_interval(auc, labels, scores, clusters, draws, seed=seed)
     figures = {
         "auc": auc(labels, scores),
         "average_precision": metrics.average_precision(labels, scores),
@@ -136,7 +136,7 @@ def _offset_figures(
     share, chance, interval = np.nan, np.nan, (np.nan, np.nan)
     if rows.any():
         share, chance = hits.mean(), (np.abs(offsets - truth) <= FRAME_MS).mean()
-        interval = metrics.bootstrap_interval(
+        interval = bootstrap_interval(
             lambda drawn, _: float(drawn.mean()), hits, hits * 1.0, clusters, draws, seed=seed
         )
     return {

@@ -1,13 +1,17 @@
 """Shallow statistics of a clip, each of which should say nothing about its label.
 
 Owns the numbers that shortcuts are made of: silence, level, spectrum, colour, file size, sharpness,
-motion. Knows nothing of what they are compared with (see `probes`).
+motion, and what the source file was like. Knows nothing of what they are compared with (see
+`probes`).
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 import simplejpeg
 from jaxtyping import Float, UInt8
 
+from data_pipelines.media.remedies import SILENCE
 from data_pipelines.records.clip import SAMPLE_RATE, ClipRecord
 
 Features = dict[str, float]
@@ -16,6 +20,16 @@ _FRAME_STEP = 5  # every fifth frame is looked at
 _BLOCKS = 100  # of the sound, for silence
 _ROLLOFFS = (0.5, 0.85, 0.95, 0.99)
 _TINY = 1e-9
+# Statistic -> where a record's provenance tells it; 0 is what a file says that lacks the modality.
+_SOURCE = {
+    "resolution.width": "width",
+    "resolution.height": "height",
+    "rate.fps": "fps",
+    "rate.audio": "audio_rate",
+    "face.width": "face_px",
+    "face.count": "faces",
+    "duration.file": "duration_s",
+}
 
 
 def clip_features(clip: ClipRecord) -> Features:
@@ -24,7 +38,7 @@ def clip_features(clip: ClipRecord) -> Features:
     Raises:
         ValueError: a frame is no JPEG.
     """
-    features: Features = {}
+    features = source_features(clip.provenance)
     if clip.has_audio:
         sound = clip.audio.astype(np.float64) / 32768
         features |= sound_features(sound) | {"duration.audio": len(sound) / SAMPLE_RATE}
@@ -39,6 +53,21 @@ def clip_features(clip: ClipRecord) -> Features:
     return features
 
 
+def source_features(provenance: Mapping[str, str]) -> Features:
+    """What is recorded of the file that a clip is from, before any cure: size, rates, codecs.
+
+    A codec is a statistic of its own, 1 where it is the clip's (`codec.video=h264`).
+    """
+    numbers = {name: _number(provenance.get(key, "")) for name, key in _SOURCE.items()}
+    features = {name: value for name, value in numbers.items() if value > 0}
+    if (size := _number(provenance.get("bytes", ""))) > 0 and "duration.file" in features:
+        features["bitrate.total"] = 8e-3 * size / features["duration.file"]
+    for kind in ("video", "audio"):
+        if codec := provenance.get(f"{kind}_codec", ""):
+            features[f"codec.{kind}={codec}"] = 1.0
+    return features
+
+
 def sound_features(sound: Float[np.ndarray, " s"]) -> Features:
     """Silence, level, offset, asymmetry, spectrum of at least 100 samples in [-1, 1]."""
     blocks = sound[: len(sound) // _BLOCKS * _BLOCKS].reshape(_BLOCKS, -1)
@@ -47,6 +76,8 @@ def sound_features(sound: Float[np.ndarray, " s"]) -> Features:
     rms = np.sqrt((sound**2).mean()) + _TINY
     skewness = (sound**3).mean() / rms**3
     return {
+        "silence.start": _silence_ms(sound),
+        "silence.end": _silence_ms(sound[::-1]),
         "silence.leading": float(speech.argmax()),
         "silence.trailing": float(speech[::-1].argmax()),
         "silence.share": float(1 - speech.mean()),
@@ -72,6 +103,7 @@ def picture_features(frames: UInt8[np.ndarray, "t h w 3"]) -> Features:
     motion = np.abs(np.diff(values, axis=0)).mean(axis=(1, 2, 3)) if len(frames) > 1 else [0.0]
     red, mean_green, blue = values.mean(axis=(0, 1, 2))
     return {
+        "brightness.mean": float(0.299 * red + 0.587 * mean_green + 0.114 * blue),
         "colour.red": float(red),
         "colour.green": float(mean_green),
         "colour.blue": float(blue),
@@ -80,6 +112,19 @@ def picture_features(frames: UInt8[np.ndarray, "t h w 3"]) -> Features:
         "motion.mean": float(np.mean(motion)),
         "motion.largest": float(np.max(motion)),
     }
+
+
+def _silence_ms(sound: Float[np.ndarray, " s"]) -> float:
+    """Until the first sample beyond the threshold of the published probe."""
+    loud = np.abs(sound) > SILENCE
+    return 1000 / SAMPLE_RATE * float(loud.argmax() if loud.any() else len(sound))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def _spectrum_features(sound: Float[np.ndarray, " s"]) -> Features:

@@ -20,7 +20,7 @@ class ClipFacts:
 
     Attributes:
         label: 1 forged, 0 genuine.
-        group: who is in it, or the clip itself; cross-validation never splits a group.
+        group: who is in it, else its original, else its file; cross-validation never splits it.
         kind: name of the manipulation, or the methods of picture and sound.
         pair: what the clips made from one original share; empty where that is unknown.
     """
@@ -36,7 +36,7 @@ def facts_of(clip: ClipRecord) -> ClipFacts:
     methods = f"{clip.method_video or '-'}/{clip.method_audio or '-'}"
     return ClipFacts(
         label=clip.label,
-        group=clip.source_ids[0] if clip.source_ids else clip.clip_id,
+        group=(*clip.source_ids, clip.pair_id or clip.clip_id.rpartition("#")[0])[0],
         kind=clip.provenance.get("kind", methods),
         pair=clip.pair_id,
     )

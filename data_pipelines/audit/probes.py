@@ -69,18 +69,20 @@ def audit_rows(clips: Iterable[ClipRecord]) -> list[AuditRow]:
 
 def single_probes(rows: Sequence[AuditRow]) -> list[ProbeResult]:
     """One result a statistic, over the clips that have it."""
-    return [probe_result(name, *_column(rows, name)) for name in _names(rows)]
+    results = []
+    for name in names_of(rows):
+        _, values, labels = columns(rows, [name])
+        results.append(probe_result(name, values[:, 0], labels))
+    return results
 
 
 def joint_probes(rows: Sequence[AuditRow]) -> list[ProbeResult]:
     """One result a probe: a logistic regression on its statistics, cross-validated by group."""
-    names = _names(rows)
+    names = names_of(rows)
     results = []
     for probe in sorted({name.split(".")[0] for name in names}):
         statistics = [name for name in names if name.split(".")[0] == probe]
-        chosen = [row for row in rows if all(name in row.features for name in statistics)]
-        labels = np.array([row.facts.label == FAKE for row in chosen])
-        values = np.array([[row.features[name] for name in statistics] for row in chosen])
+        chosen, values, labels = columns(rows, statistics)
         scores = cross_validated_scores(values, labels, [row.facts.group for row in chosen])
         results.append(probe_result(probe, scores, labels))
     return results
@@ -174,14 +176,24 @@ def fit_logistic(
     return weights
 
 
-def _names(rows: Sequence[AuditRow]) -> list[str]:
+def names_of(rows: Sequence[AuditRow]) -> list[str]:
+    """All statistics that any clip has, sorted."""
     return sorted({name for row in rows for name in row.features})
 
 
-def _column(rows: Sequence[AuditRow], name: str) -> tuple[np.ndarray, np.ndarray]:
-    chosen = [row for row in rows if name in row.features]
-    values = np.array([row.features[name] for row in chosen])
-    return values, np.array([row.facts.label == FAKE for row in chosen])
+def columns(
+    rows: Sequence[AuditRow], names: Sequence[str]
+) -> tuple[list[AuditRow], Float64[np.ndarray, "n f"], Bool[np.ndarray, " n"]]:
+    """The clips that have all these statistics, their values, and whether they are forged.
+
+    A codec that is another's than the clip's is 0, not missing.
+    """
+    absent = {name: 0.0 if name.startswith("codec.") else None for name in names}
+    found = [(row, [row.features.get(name, absent[name]) for name in names]) for row in rows]
+    found = [(row, values) for row, values in found if None not in values]
+    chosen = [row for row, _ in found]
+    values = np.array([values for _, values in found], np.float64).reshape(len(found), len(names))
+    return chosen, values, np.array([row.facts.label == FAKE for row in chosen], bool)
 
 
 def probe_result(

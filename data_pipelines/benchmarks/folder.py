@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 from data_pipelines.benchmarks.base import SPLITS, ClipSource
 from data_pipelines.benchmarks.listing import csv_table, printable, videos_below
-from data_pipelines.benchmarks.splits import components, hashed_split
 from data_pipelines.errors import UserError
 
 MANIFEST = "manifest.csv"
@@ -28,9 +27,7 @@ _KNOWN_COLUMNS = frozenset(_LABEL_COLUMNS + _TEXT_COLUMNS + _OTHER_COLUMNS)
 def clips(root: pathlib.Path) -> list[ClipSource]:
     """The folder's clips: those that the manifest names, else every video below it.
 
-    The data set is called after the folder. Clips without a split get one by hash, 80/10/10,
-    together with all clips that share an identity or an original with them; where one of those has
-    a stated split, they follow it.
+    The data set is called after the folder. Clips whose split is not stated have none.
 
     Raises:
         UserError: no such folder, no video in it, or a wrong manifest; names line and column.
@@ -48,7 +45,7 @@ def clips(root: pathlib.Path) -> list[ClipSource]:
             path=root / row["path"],
             key=printable(row["path"]),
             dataset=dataset,
-            split=split,
+            split=row.get("split", ""),
             source_ids=_identities(row),
             pair_id=row.get("pair_id", ""),
             label_video=_LABELS[row.get("label_video", "")],
@@ -60,7 +57,7 @@ def clips(root: pathlib.Path) -> list[ClipSource]:
             expects_audio=_FLAGS[row.get("has_audio", "").lower()],
             provenance={name: text for name, text in row.items() if name not in _KNOWN_COLUMNS},
         )
-        for row, split in zip(rows, _splits(rows), strict=True)
+        for row in rows
     ]
 
 
@@ -116,21 +113,3 @@ def _check_row(where: str, row: dict[str, str]) -> None:
 def _identities(row: dict[str, str]) -> tuple[str, ...]:
     parts = (part.strip() for part in row.get("source_ids", "").split(";"))
     return tuple(part for part in parts if part)
-
-
-def _splits(rows: list[dict[str, str]]) -> list[str]:
-    """The stated split of each row, or the one its component falls to."""
-    groups = []
-    for row in rows:
-        names = [f"identity {name}" for name in _identities(row)]
-        names += [f"pair {row['pair_id']}"] if row.get("pair_id") else []
-        groups.append(names or [f"path {printable(row['path'])}"])
-    names = components(groups)
-    stated: dict[str, str] = {}
-    for name, row in zip(names, rows, strict=True):
-        if row.get("split"):
-            stated.setdefault(name, row["split"])
-    return [
-        row.get("split") or stated.get(name) or hashed_split(name)
-        for name, row in zip(names, rows, strict=True)
-    ]

@@ -6,6 +6,7 @@ of shards, processes or data sets.
 """
 
 import dataclasses
+import math
 import pathlib
 from collections.abc import Iterator
 
@@ -20,6 +21,7 @@ from data_pipelines.media.container import MediaInfo, MediaLimits, probe
 from data_pipelines.media.decode import AudioTrack, VideoFrame, read_audio, read_video
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.face import face_models
+from data_pipelines.media.remedies import Span, at_loudness, reencoded, sounding_span
 from data_pipelines.media.stills import probe_stills, read_stills
 from data_pipelines.media.track import FaceTrack, Tracking, track_faces
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE, UNKNOWN, ClipRecord
@@ -41,6 +43,9 @@ class PrepareSettings:
         min_s: the shortest window.
         jpeg_quality: of the crops. Colour is kept at full resolution (4:4:4): blending borders show
             in it, and halving it once more would blur them.
+        reencode: constant rate factor of an H.264 pass at one size for all clips; 0 for none.
+        trim_silence: cut picture and sound to where the sound begins and ends.
+        loudness: root mean square of every record's sound, decibels of full scale; None: as it is.
         limits: what one file may cost.
     """
 
@@ -50,6 +55,9 @@ class PrepareSettings:
     stride_s: float = 4.0
     min_s: float = 0.5
     jpeg_quality: int = 92
+    reencode: int = 0
+    trim_silence: bool = False
+    loudness: float | None = None
     limits: MediaLimits = dataclasses.field(default_factory=MediaLimits)
 
     def __post_init__(self) -> None:
@@ -66,6 +74,10 @@ class PrepareSettings:
             raise ValueError(f"stride is {self.stride_s} s; it must be at least one frame, 0.04 s")
         if not 1 <= self.jpeg_quality <= 100:
             raise ValueError(f"JPEG quality is {self.jpeg_quality}; it must be 1 to 100")
+        if not 0 <= self.reencode <= 51:
+            raise ValueError(f"reencode is {self.reencode}; it must be 1 to 51, or 0 for none")
+        if self.loudness is not None and not -60 <= self.loudness <= -10:
+            raise ValueError(f"loudness is {self.loudness}; it must be -60 to -10 dBFS")
 
     @property
     def min_frames(self) -> int:
@@ -159,10 +171,13 @@ def _video_windows(
     audio: AudioTrack | None,
     clock: StageClock,
 ) -> Iterator[ClipRecord]:
-    video = _Video(source.path, settings.limits, clock)
+    span = sounding_span(audio) if audio and settings.trim_silence else None
+    video = _Video(source.path, settings, span, clock)
     with clock.stage("face"):
         images = (frame.image for frame in video.frames())
         tracking = track_faces(images, face_models(), settings.min_frames)
+    if tracking.num_frames == 0 and video.skipped:
+        raise MediaError("too_short", "no picture is left where its sound is not silent")
     _check_tracking(tracking, info, settings)
     # A sound file of its own says nothing of how much of the picture's file is lost.
     beside = audio if source.audio_path is None else None
@@ -176,7 +191,8 @@ def _video_windows(
             "face_found": f"{track.found:.3f}",
         }
         for start, window in _sliding(crops, windows(len(track), settings)):
-            yield _record(source, facts | face, track.first + start, window, audio)
+            first = video.skipped + track.first + start
+            yield _record(source, settings, facts | face, first, window, audio)
 
 
 class _Video:
@@ -184,30 +200,40 @@ class _Video:
 
     Attributes:
         span: when the picture starts and ends on the container's axis, once it has been read.
+        skipped: frames before the first one wanted, likewise.
     """
 
-    def __init__(self, path: pathlib.Path, limits: MediaLimits, clock: StageClock) -> None:
-        self._path, self._limits, self._clock = path, limits, clock
+    def __init__(
+        self, path: pathlib.Path, settings: PrepareSettings, wanted: Span | None, clock: StageClock
+    ) -> None:
+        self._path, self._settings, self._wanted, self._clock = path, settings, wanted, clock
         self._kept: list[VideoFrame] | None = None
-        self.span = (0.0, 0.0)
+        self.span, self.skipped = (0.0, 0.0), 0
 
     def frames(self) -> Iterator[VideoFrame]:
         if self._kept is not None:
             yield from self._kept
             return
         kept: list[VideoFrame] | None = []
-        size, start, end = 0, None, 0.0
-        read = read_stills if self._path.is_dir() else read_video
-        for frame in self._clock.timed(read(self._path, self._limits), "decode"):
+        size, skipped, start, end = 0, 0, None, 0.0
+        for frame in self._clock.timed(self._decoded(), "decode"):
             start = frame.time_s if start is None else start
             end = frame.time_s + 1 / FRAME_RATE
+            if self._wanted and not self._wanted.holds(frame):
+                skipped += frame.time_s < self._wanted.start_s
+                continue
             size += frame.image.nbytes
             if size > _KEEP_BYTES:
                 kept = None
             if kept is not None:
                 kept.append(frame)
             yield frame
-        self._kept, self.span = kept, (start or 0.0, end)
+        self._kept, self.span, self.skipped = kept, (start or 0.0, end), skipped
+
+    def _decoded(self) -> Iterator[VideoFrame]:
+        read = read_stills if self._path.is_dir() else read_video
+        frames = read(self._path, self._settings.limits)
+        return reencoded(frames, self._settings.reencode) if self._settings.reencode else frames
 
 
 def _check_tracking(tracking: Tracking, info: MediaInfo, settings: PrepareSettings) -> None:
@@ -269,19 +295,23 @@ def _sliding(
 def _audio_windows(
     source: ClipSource, settings: PrepareSettings, info: MediaInfo, audio: AudioTrack
 ) -> Iterator[ClipRecord]:
-    length = len(audio.samples) // _SAMPLES_PER_FRAME
-    spans = windows(length, settings)
+    first, last = 0, len(audio.samples) // _SAMPLES_PER_FRAME
+    if settings.trim_silence and (span := sounding_span(audio)):
+        first = math.ceil((span.start_s - audio.start_s) * FRAME_RATE - 1e-6)
+        last = math.floor((span.end_s - audio.start_s) * FRAME_RATE + 1e-6)
+    spans = [(first + start, first + stop) for start, stop in windows(last - first, settings)]
     if not spans:
-        seconds = len(audio.samples) / SAMPLE_RATE
+        seconds = (last - first) / FRAME_RATE
         raise MediaError("too_short", f"{seconds:.2f} s; at least {settings.min_s:.2f} s needed")
     lost = _missing_seconds(info, (audio.start_s, audio.end_s), None)
     for start, stop in spans:
         samples = audio.samples[start * _SAMPLES_PER_FRAME : stop * _SAMPLES_PER_FRAME]
-        yield _assemble(source, _facts(info, lost), start, [], samples, 0.0)
+        yield _assemble(source, settings, _facts(info, lost), start, [], samples, 0.0)
 
 
 def _record(
     source: ClipSource,
+    settings: PrepareSettings,
     facts: dict[str, str],
     start: int,
     crops: list[_Crop],
@@ -291,11 +321,12 @@ def _record(
     samples, late_s = np.zeros(0, np.int16), 0.0
     if audio is not None:
         samples, late_s = audio.between(begin, begin + len(crops) / FRAME_RATE)
-    return _assemble(source, facts, start, crops, samples, late_s)
+    return _assemble(source, settings, facts, start, crops, samples, late_s)
 
 
 def _assemble(
     source: ClipSource,
+    settings: PrepareSettings,
     facts: dict[str, str],
     start: int,
     crops: list[_Crop],
@@ -304,6 +335,8 @@ def _assemble(
 ) -> ClipRecord:
     """Puts a record together; a modality that is not there has no label."""
     has_video, has_audio = bool(crops), samples.size > 0
+    if settings.loudness is not None:
+        samples = at_loudness(samples, settings.loudness)
     return ClipRecord(
         clip_id=f"{source.dataset}/{source.key}#{start * 1000 // FRAME_RATE}",
         dataset=source.dataset,

@@ -27,6 +27,7 @@ from data_pipelines.preparation.shards import TARGET_BYTES, plan_shards, write_s
 from data_pipelines.preparation.spool import FINGERPRINT_FILE, Outcome, Spool, claim, fingerprint
 from data_pipelines.records.atomic import atomic_writer
 from data_pipelines.records.metadata import INFO_FILE, write_metadata
+from data_pipelines.splits.file import Split
 
 SKIPPED_FILE = "skipped.csv"
 
@@ -79,6 +80,7 @@ def prepare(
     timeout_s: float = 900.0,
     shard_bytes: int = TARGET_BYTES,
     beam_options: Sequence[str] | None = None,
+    split: Split | None = None,
     progress: bool = False,
 ) -> PrepareReport:
     """Turns clips into TFRecord shards with TFDS metadata; an interrupted run goes on where it was.
@@ -86,7 +88,7 @@ def prepare(
     The shards' bytes depend on the sources and settings alone.
 
     Args:
-        sources: clips of one data set, with unique keys.
+        sources: clips of one data set, with unique keys, all with a split.
         settings: how files become records.
         output: folder to make or to go on with.
         workers: processes.
@@ -95,6 +97,7 @@ def prepare(
         shard_bytes: size to fill shards to.
         beam_options: of an Apache Beam pipeline that does the work, see `beam_executor`; None for
             processes of this machine.
+        split: what gave the sources their split; recorded with the set.
         progress: show a bar.
 
     Raises:
@@ -133,8 +136,14 @@ def prepare(
             wall_s=time.monotonic() - started,
             stages=dict(stages),
         )
-        _finish(output, name, mark, shards, settings, report)
+        _finish(output, name, mark, shards, settings, report, split)
     return report
+
+
+def recorded_split(directory: pathlib.Path) -> dict[str, str] | None:
+    """Name and sha256 of the split that a set was prepared with; None where none is recorded."""
+    file = directory / FINGERPRINT_FILE
+    return json.loads(file.read_bytes()).get("split") if file.exists() else None
 
 
 def _prepare_clips(
@@ -168,6 +177,11 @@ def _dataset(sources: Sequence[ClipSource]) -> str:
     key, count = keys.most_common(1)[0]
     if count > 1:
         raise UserError(f"{count} clips are called {key!r}; names must be unique")
+    unsplit = [source.key for source in sources if not source.split]
+    if unsplit:
+        raise UserError(
+            f"{len(unsplit)} clips have no split, e.g. {unsplit[0]!r}; divide them first"
+        )
     return names.pop()
 
 
@@ -217,16 +231,20 @@ def _finish(
     shards: dict,
     settings: PrepareSettings,
     report: PrepareReport,
+    split: Split | None,
 ) -> None:
     """Records how the set was made, then declares it complete and clears the working folder."""
     facts = {
         "fingerprint": mark,
         "settings": dataclasses.asdict(settings),
         "report": dataclasses.asdict(report),
+        "split": split.stamp() if split else None,
     }
     # In place: the lock hangs on this file. Its fingerprint stays the same.
     (output / FINGERPRINT_FILE).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
-    write_metadata(output, name, shards, description=f"{name}, prepared face clips with sound")
+    divided = f"; split {split.name}, {split.sha256[:12]}" if split else ""
+    description = f"{name}, prepared face clips with sound{divided}"
+    write_metadata(output, name, shards, description=description)
     shutil.rmtree(output / ".work")
 
 

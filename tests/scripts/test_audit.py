@@ -23,6 +23,10 @@ def test_audit_prints_a_table_and_writes_it(drawn_set, tmp_path, capsys):
     assert report["clips"] == 32
     names = {entry["name"] for entry in report["kinds"]["any forgery"]["joint"]}
     assert names >= {"silence", "level", "spectrum", "colour", "size", "sharpness", "order"}
+    assert {tuple(entry["others"]) for entry in report["shortcuts"]} == {("test", "val")}
+    assert not any(entry["shared"] for entry in report["leaks"] if entry["kind"] == "identities")
+    assert "<svg" in output.with_suffix(".html").read_text()
+    assert "Shared by splits" in printed
 
 
 def test_evidence_prints_a_table_for_each_split(drawn_set, tmp_path, capsys):

@@ -41,6 +41,7 @@ def test_the_command_makes_a_set(sounds, tmp_path):
     done = run("--root", sounds, "--output", tmp_path / "out", "--workers", 1, "--preview")
     assert done.returncode == 0, done.stderr
     assert "prepared 2 of 2 clips: 2 windows" in done.stdout
+    assert "sounds: hashed, sha256" in done.stdout
     assert "x real time" in done.stdout
     assert (tmp_path / "out" / "dataset_info.json").exists()
     assert (tmp_path / "out" / "preview.png").exists()
@@ -69,6 +70,8 @@ def test_what_follows_two_dashes_is_the_pipelines(sounds, tmp_path):
         (["--workers", "0"], "workers is 0; it must be at least 1"),
         (["--output", "gs://bucket/x"], "gs://bucket/x is not a local path: mount the bucket"),
         (["--", "--runner=FlinkRunner"], "'--runner=FlinkRunner' is for Beam: say --runner=beam"),
+        (["--split", "kfolds"], "no split scheme called 'kfolds'; did you mean 'kfold'?"),
+        (["--split", "gone.json"], "cannot read gone.json"),
     ],
 )
 def test_bad_input_is_one_line_and_a_code(main, sounds, tmp_path, capsys, options, message):

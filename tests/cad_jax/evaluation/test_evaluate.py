@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import cv2
 import jax
@@ -70,6 +71,7 @@ def test_scores_metrics_and_picture_are_written(finished_run, detector, tmp_path
         }
         assert 0 <= report["videos"]["overall"]["p_fake"]["auc"] <= 1
         assert report["clips"] == report["videos"]  # one clip a video
+        assert report["split_file"] is None  # a set that was drawn, not divided
         assert set(report["videos"]["kinds"]) == {
             "blocks / none",
             "none / comb",
@@ -97,6 +99,18 @@ def test_a_set_without_pictures_is_reported_on(finished_run, detector, tmp_path)
     assert set(report["videos"]["kinds"]) == {"- / comb"}
     assert report["videos"]["overall"]["p_video"]["auc"] is None
     assert read_png(tmp_path / "evaluation" / "report-test.png").std() > 10
+
+
+def test_results_name_the_split(finished_run, detector, tmp_path, capsys):
+    config, _ = finished_run
+    copy = shutil.copytree(config.data.path, tmp_path / "set")
+    stamp = {"name": "kfold fold=0", "sha256": "0123456789abcdef"}
+    (copy / "preparation.json").write_text(json.dumps({"split": stamp}))
+    data = dataclasses.replace(config.data, path=str(copy), test_splits=())
+    evaluate(detector, dataclasses.replace(config, data=data), tmp_path)
+    report = json.loads((tmp_path / "evaluation" / "metrics-val.json").read_text())
+    assert report["split_file"] == stamp
+    assert "val: videos (8 clips, split kfold fold=0 0123456789ab)" in capsys.readouterr().out
 
 
 def test_another_model_is_refused(small_experiment, detector, tmp_path):

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 
@@ -132,47 +130,6 @@ def test_unknown_labels_and_missing_scores_are_refused():
         metrics.average_precision(np.array([0, 1, -1]), np.array([0.1, 0.2, 0.3]))
     with pytest.raises(ValueError, match="without a score"):
         metrics.average_precision(np.array([0, 1]), np.array([0.1, np.nan]))
-
-
-def test_bootstrap_counts_clusters_not_clips():
-    """Each identity ten times over: ten times the clips, and no more certainty."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, 80)
-    scores = labels + 1.5 * rng.standard_normal(80)
-    ten = [np.repeat(x, 10) for x in (labels, scores, np.arange(80))]
-    once = metrics.bootstrap_interval(auc, labels, scores, np.arange(80))
-    clustered = metrics.bootstrap_interval(auc, *ten)
-    naive = metrics.bootstrap_interval(auc, *ten[:2], np.arange(800))
-    np.testing.assert_allclose(once, clustered, atol=1e-12)
-    assert naive[1] - naive[0] < 0.5 * (once[1] - once[0])
-    assert once[0] < auc(labels, scores) < once[1]
-
-
-def test_bootstrap_covers_the_truth():
-    """Normal scores one standard deviation apart: AUC = Phi(1 / sqrt 2) = 0.760."""
-    hits = 0
-    for seed in range(60):
-        rng = np.random.default_rng(seed)
-        labels = np.repeat([0, 1], 40)
-        scores = labels + rng.standard_normal(80)
-        low, high = metrics.bootstrap_interval(auc, labels, scores, np.arange(80), draws=200)
-        hits += low <= 0.7602 <= high
-    assert hits >= 52  # 95 % of 60 is 57
-
-
-def test_bootstrap_without_enough_to_resample_is_nan():
-    one_identity = metrics.bootstrap_interval(auc, LABELS, SCORES, np.zeros(4))
-    one_class = metrics.bootstrap_interval(auc, 0 * LABELS, SCORES, np.arange(4))
-    assert np.isnan([*one_identity, *one_class]).all()
-
-
-def test_bootstrap_of_5000_clips_takes_seconds():
-    rng = np.random.default_rng(0)
-    labels, scores = rng.integers(0, 2, 5000), rng.random(5000)
-    names = np.array([f"identity {i}" for i in rng.integers(0, 700, 5000)])
-    start = time.process_time()
-    metrics.bootstrap_interval(auc, labels, scores, names, draws=1000)
-    assert time.process_time() - start < 10
 
 
 def test_within_pair_auc_compares_clips_of_one_original_only():

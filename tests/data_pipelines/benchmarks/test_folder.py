@@ -92,19 +92,9 @@ def test_no_folder_and_nothing_in_it(root):
         folder.clips(root)
 
 
-def test_missing_splits_follow_identities_and_pairs(root):
-    rows = ["path,split,source_ids,pair_id", "a,,x;y,", "b,,y,p", "c,,,p", "d,test,z,", "e,,z,"]
-    clips = {clip.key: clip.split for clip in manifest(root, "\n".join(rows))}
-    assert clips["a"] == clips["b"] == clips["c"]
-    assert clips["d"] == clips["e"] == "test"
-
-
-def test_missing_splits_do_not_depend_on_the_order_of_rows(root):
-    rows = [f"clip{i}.mp4,person{i % 40}" for i in range(200)]
-    there = {c.key: c.split for c in manifest(root, "\n".join(["path,source_ids", *rows]))}
-    back = {c.key: c.split for c in manifest(root, "\n".join(["path,source_ids", *rows[::-1]]))}
-    assert there == back
-    assert set(there.values()) == {"train", "val", "test"}
+def test_a_split_that_is_not_stated_is_left_open(root):
+    stated, open_ = manifest(root, "path,split\na.mp4,test\nb.mp4,\n")
+    assert (stated.split, open_.split) == ("test", "")
 
 
 @pytest.mark.parametrize(

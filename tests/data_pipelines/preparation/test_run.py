@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 
 import pytest
@@ -13,6 +14,8 @@ from data_pipelines.preparation.spool import Spool, claim
 from data_pipelines.records.metadata import read_metadata
 from data_pipelines.records.schema import decode_clip
 from data_pipelines.records.tfrecord import read_index, read_payload
+from data_pipelines.splits.file import apply_split, make_split
+from data_pipelines.splits.schemes import SplitOptions
 
 SETTINGS = PrepareSettings(window_s=2.0, stride_s=2.0)
 # Of the ten sounds of 1 to 5.5 s; ends of just under half a second are left out.
@@ -111,7 +114,7 @@ def test_too_many_losses_fail_and_nothing_is_thrown_away(sounds, tmp_path):
 
 def test_a_set_of_nothing_but_losses_fails(tmp_path):
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "manifest.csv").write_text("path\ngone.mp4\n")
+    (tmp_path / "in" / "manifest.csv").write_text("path,split\ngone.mp4,train\n")
     with pytest.raises(UserError, match="1 of 1 clips were lost"):
         prepared(tmp_path / "in", tmp_path / "out", max_skipped=1.0)
 
@@ -135,3 +138,25 @@ def test_the_set_says_how_it_was_made(sounds, tmp_path):
     facts = json.loads((tmp_path / "out" / "preparation.json").read_text())
     assert facts["settings"]["window_s"] == 2.0
     assert facts["report"]["clips"] == 12
+    assert facts["split"] is None
+    assert run.recorded_split(tmp_path / "out") is None
+
+
+def test_the_set_names_the_split_it_was_divided_by(sounds, tmp_path):
+    sources = clips(sounds)
+    split = make_split(sources, "kfold", SplitOptions(fold=2))
+    divided = apply_split(split, sources)
+    prepare(divided, SETTINGS, tmp_path / "out", max_skipped=0.5, split=split)
+    stamp = run.recorded_split(tmp_path / "out")
+    assert stamp == {"name": "kfold fold=2 folds=5 by=identity seed=0", "sha256": split.sha256}
+    assert split.sha256[:12] in read_metadata(tmp_path / "out").description
+    assert {
+        record.clip_id.split("/")[1].split("#")[0]: record.split
+        for record in records(tmp_path / "out")
+    } == {k: s for k, s in split.sides.items() if k.startswith("clip")}
+
+
+def test_clips_without_a_split_are_refused(sounds, tmp_path):
+    undivided = [dataclasses.replace(clip, split="") for clip in clips(sounds)]
+    with pytest.raises(UserError, match="12 clips have no split"):
+        prepare(undivided, SETTINGS, tmp_path / "out")

@@ -1,6 +1,6 @@
 import collections
 
-from data_pipelines.benchmarks.splits import components, hashed_split
+from data_pipelines.splits.components import components, hashed_split, people
 
 PERSONS_IN_VAL = [5, 11]  # of the first twelve; the others train
 
@@ -23,3 +23,20 @@ def test_hashed_split_has_its_shares_and_never_changes():
     # A change of these would move clips between the splits of sets that are already prepared.
     splits = [hashed_split(f"person{i}") for i in range(12)]
     assert splits == ["val" if i in PERSONS_IN_VAL else "train" for i in range(12)]
+
+
+def test_an_original_belongs_to_the_person_of_most_of_its_clips(clip):
+    sources = [
+        clip("a", "ann;bob", pair="p"),
+        clip("b", "ann", pair="p"),
+        clip("c", "bob", pair="p"),
+        clip("d", pair="q"),
+        clip("e"),
+    ]
+    assert people(sources) == [
+        {"identity ann", "identity bob"},
+        {"identity ann"},
+        {"identity ann", "identity bob"},
+        {"pair q"},
+        {"path e"},
+    ]
