@@ -23,7 +23,7 @@ ALLOWED = {
         "cad_jax.config",
         "cad_jax.models",
         "data_pipelines.errors",
-        "data_pipelines.records.atomic",
+        "data_pipelines.records",
     ),
     "cad_jax.experiment": (
         "cad_jax.config",

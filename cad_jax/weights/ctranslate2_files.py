@@ -38,6 +38,8 @@ def read_ctranslate2(path: pathlib.Path) -> Source:
         WeightsError: damaged or cut short, of an unknown version, another kind of model, or
             quantised.
     """
+    if not path.is_file():
+        raise WeightsError(f"no such file: {path}")
     with path.open("rb") as file:
         reader = _Reader(path, file)
         version = reader.number("I")

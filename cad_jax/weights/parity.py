@@ -63,7 +63,13 @@ def measure_parity(name: str, config: Tower, seed: int = 0) -> list[ParityRow]:
 
         def row(dtype: Dtype, theirs: Outputs) -> ParityRow:
             ours = tower_outputs(converted, config, inputs, dtype)
-            return ParityRow(name, dtype, _distance(ours, exact), _distance(theirs, exact), largest)
+            return ParityRow(
+                name,
+                dtype,
+                _distance(ours, exact),
+                _distance(theirs, exact),
+                largest,
+            )
 
         return [row("float32", exact), row("bfloat16", rounded)]
 
@@ -84,7 +90,7 @@ def make_reference(config: Tower, seed: int) -> Any:
     Raises:
         WeightsError: the extra `[parity]` is not installed.
     """
-    torch, transformers = _reference_libraries()
+    torch, transformers = reference_libraries()
     torch.manual_seed(seed)
     if isinstance(config, ViTConfig):
         settings = transformers.CLIPVisionConfig(
@@ -134,7 +140,7 @@ def make_reference(config: Tower, seed: int) -> Any:
 
 def reference_outputs(model: Any, config: Tower, inputs: np.ndarray) -> Outputs:
     """What the reference computes of `inputs`, in its own dtype, as float32."""
-    torch, _ = _reference_libraries()
+    torch, _ = reference_libraries()
     if isinstance(config, ViTConfig):
         inputs = np.asarray(tower_input(jnp.asarray(inputs), False)).transpose(0, 3, 1, 2)
     else:
@@ -179,7 +185,12 @@ def _distance(a: Outputs, b: Outputs) -> float:
     return max(float(np.abs(a[name].astype(np.float32) - b[name]).max()) for name in b)
 
 
-def _reference_libraries() -> tuple[Any, Any]:
+def reference_libraries() -> tuple[Any, Any]:
+    """torch and transformers.
+
+    Raises:
+        WeightsError: the extra `[parity]` is not installed.
+    """
     try:
         import torch  # type: ignore[import-not-found]
         import transformers  # type: ignore[import-not-found]

@@ -86,6 +86,7 @@ def write_tower(
             checkpointer.wait_until_finished()
         values = {"format": FORMAT} | dataclasses.asdict(info)
         values["architecture"] = unstructure(info.architecture)
+        values["sizes"] = _sizes(partial / PARAMETERS)
         write_json(values, partial / INFO)
         os.replace(partial, folder)  # noqa: PTH105  # onto an empty folder too
     except BaseException:
@@ -162,6 +163,7 @@ def load_tower(
     """
     info = read_weights_info(folder)
     _refuse_other_tower(folder, info.architecture, config)
+    _refuse_incomplete(folder)
     wanted = {name: leaf for name, leaf in target.items() if not is_adapter(name)}
     path = folder.absolute() / PARAMETERS
     try:
@@ -208,6 +210,22 @@ def _refuse_other_tower(folder: pathlib.Path, saved: Tower, config: Tower) -> No
     if changed := [n for n in want if n not in _FREE and have[n] != want[n]]:
         parts = [f"{name} {have[name]!r}, not {want[name]!r}" for name in changed]
         raise WeightsError(f"{folder} is of another tower: {listed(parts)}")
+
+
+def _refuse_incomplete(folder: pathlib.Path) -> None:
+    """Finds what is missing or cut short before Orbax does, which then closes noisily."""
+    stated = read_json(folder / INFO).get("sizes")
+    if stated != _sizes(folder / PARAMETERS):
+        raise WeightsError(
+            f"{folder / PARAMETERS} is damaged or incomplete: its files have other sizes than "
+            "when they were written; convert the weights again"
+        )
+
+
+def _sizes(folder: pathlib.Path) -> dict[str, int]:
+    """Bytes of every file below, by relative path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
 
 
 def _saved_shapes(checkpointer: Any, path: pathlib.Path) -> dict[str, tuple[int, ...]]:

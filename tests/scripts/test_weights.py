@@ -2,13 +2,17 @@
 
 import json
 import pathlib
+import re
 import runpy
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from cad_jax.weights.store import read_weights_info
+from cad_jax.models.config import WhisperConfig
+from cad_jax.weights.architecture import tower_model
+from cad_jax.weights.convert import TowerWeights
+from cad_jax.weights.store import read_weights_info, write_tower
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -59,3 +63,46 @@ def test_bad_input_is_one_line_and_a_code(published, tmp_path, capsys):
 def test_parity_names_the_nearest_tower(capsys):
     assert main_of("parity")(["clip_vit_b16"]) == 1
     assert "did you mean 'clip_vit_b_16'?" in capsys.readouterr().err
+
+
+def test_check_whisper_names_what_is_missing(tmp_path, capsys):
+    missing = ["--weights", str(tmp_path / "model.bin"), "--clip", str(tmp_path / "clip.mp4")]
+    assert main_of("check_whisper")(missing) == 1
+    error = capsys.readouterr().err
+    assert "clip.mp4" in error
+    assert error.count("\n") == 1
+
+
+@pytest.fixture
+def whisper_weights(tmp_path):
+    """Random weights of a very small Whisper encoder for clips of 4 s."""
+    config = WhisperConfig(mels=16, width=16, depth=1, heads=2, max_tokens=200)
+    shapes = tower_model(config).shapes
+    rng = np.random.default_rng(0)
+    params = {n: 0.3 * rng.standard_normal(s.shape).astype(np.float32) for n, s in shapes.items()}
+    write_tower(TowerWeights(config, params), (), tmp_path / "whisper")
+    return tmp_path / "whisper"
+
+
+@pytest.mark.slow
+def test_the_sync_probe_reports_accuracies_with_intervals(drawn_set, whisper_weights, capsys):
+    arguments = ["--path", str(drawn_set), "--weights", str(whisper_weights), "--repeats", "1"]
+    probe_sync = main_of("probe_sync")
+    probe_sync.__globals__.update(STEPS=60, RANDOM_TOWERS=1)  # as little as shows the difference
+    assert probe_sync(arguments) == 0
+    first, *rows = capsys.readouterr().out.splitlines()
+    assert "offset right within 1 frame (chance 0.10)" in first
+    values = {row[:19].strip(): [float(x) for x in re.findall(r"-?\d\.\d\d", row)] for row in rows}
+    assert set(values) == {
+        "weights", "random", "log-mel", "weights - random", "weights - log-mel"
+    }  # fmt: skip
+    for mean, low, high in values.values():
+        assert low <= mean <= high
+    assert values["log-mel"][0] > 0.3  # the drawn mouths follow loudness
+
+
+def test_the_sync_probe_wants_a_whisper_encoder(published, drawn_set, tmp_path, capsys):
+    output = str(tmp_path / "clip")
+    assert main_of("convert_weights")(["--source", str(published), "--output", output]) == 0
+    assert main_of("probe_sync")(["--path", str(drawn_set), "--weights", output]) == 1
+    assert "holds no Whisper encoder" in capsys.readouterr().err

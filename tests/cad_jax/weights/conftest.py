@@ -97,3 +97,34 @@ def ctranslate2_bytes(variables, aliases=(), *, version=6, specification="Whispe
 @pytest.fixture
 def make_ctranslate2():
     return ctranslate2_bytes
+
+
+@pytest.fixture
+def ctranslate2_whisper():
+    """The golden encoder in CTranslate2's names; written apart from layouts.py."""
+    weights = read_golden("whisper").weights
+    state = {
+        "encoder/num_heads": np.int16(2),
+        "decoder/activation": np.int8(3),
+        "encoder/position_encodings/encodings": weights["encoder.embed_positions.weight"],
+        "encoder/layer_norm/gamma": weights["encoder.layer_norm.weight"],
+        "encoder/layer_norm/beta": weights["encoder.layer_norm.bias"],
+    }
+    for kind in ("weight", "bias"):
+        for conv in ("conv1", "conv2"):
+            state[f"encoder/{conv}/{kind}"] = weights[f"encoder.{conv}.{kind}"]
+        for n in (0, 1):
+            theirs, ours = f"encoder.layers.{n}", f"encoder/layer_{n}"
+            parts = [weights.get(f"{theirs}.self_attn.{p}_proj.{kind}") for p in "qkv"]
+            parts = [np.zeros(32, np.float32) if part is None else part for part in parts]
+            state[f"{ours}/self_attention/linear_0/{kind}"] = np.concatenate(parts)
+            for a, b in {"self_attention/linear_1": "self_attn.out_proj", "ffn/linear_0": "fc1",
+                         "ffn/linear_1": "fc2"}.items():  # fmt: skip
+                state[f"{ours}/{a}/{kind}"] = weights[f"{theirs}.{b}.{kind}"]
+            for a, b in {
+                "self_attention": "self_attn_layer_norm",
+                "ffn": "final_layer_norm",
+            }.items():
+                name = {"weight": "gamma", "bias": "beta"}[kind]
+                state[f"{ours}/{a}/layer_norm/{name}"] = weights[f"{theirs}.{b}.{kind}"]
+    return state

@@ -69,34 +69,6 @@ def openai_whisper(weights):
     return state
 
 
-def ctranslate2_whisper(weights):
-    state = {
-        "encoder/num_heads": np.int16(2),
-        "decoder/activation": np.int8(3),
-        "encoder/position_encodings/encodings": weights["encoder.embed_positions.weight"],
-        "encoder/layer_norm/gamma": weights["encoder.layer_norm.weight"],
-        "encoder/layer_norm/beta": weights["encoder.layer_norm.bias"],
-    }
-    for kind in ("weight", "bias"):
-        for conv in ("conv1", "conv2"):
-            state[f"encoder/{conv}/{kind}"] = weights[f"encoder.{conv}.{kind}"]
-        for n in (0, 1):
-            theirs, ours = f"encoder.layers.{n}", f"encoder/layer_{n}"
-            parts = [weights.get(f"{theirs}.self_attn.{p}_proj.{kind}") for p in "qkv"]
-            parts = [np.zeros(32, np.float32) if part is None else part for part in parts]
-            state[f"{ours}/self_attention/linear_0/{kind}"] = np.concatenate(parts)
-            for a, b in {"self_attention/linear_1": "self_attn.out_proj", "ffn/linear_0": "fc1",
-                         "ffn/linear_1": "fc2"}.items():  # fmt: skip
-                state[f"{ours}/{a}/{kind}"] = weights[f"{theirs}.{b}.{kind}"]
-            for a, b in {
-                "self_attention": "self_attn_layer_norm",
-                "ffn": "final_layer_norm",
-            }.items():
-                name = {"weight": "gamma", "bias": "beta"}[kind]
-                state[f"{ours}/{a}/layer_norm/{name}"] = weights[f"{theirs}.{b}.{kind}"]
-    return state
-
-
 def assert_same(weights, expected):
     assert set(weights.params) == set(expected.params)
     for name, array in expected.params.items():
@@ -141,8 +113,8 @@ def test_openais_names(kind, rename, golden, converted, publish):
     assert_same(weights, converted(kind))
 
 
-def test_ctranslate2s_names(golden, converted, make_ctranslate2, tmp_path):
-    variables = ctranslate2_whisper(golden("whisper").weights)
+def test_ctranslate2s_names(ctranslate2_whisper, converted, make_ctranslate2, tmp_path):
+    variables = ctranslate2_whisper
     (tmp_path / "model.bin").write_bytes(
         make_ctranslate2(variables, [("decoder/projection/weight", "encoder/num_heads")])
     )
@@ -151,8 +123,10 @@ def test_ctranslate2s_names(golden, converted, make_ctranslate2, tmp_path):
     assert_same(weights, converted("whisper"))
 
 
-def test_a_key_bias_that_the_tower_has_not_is_refused(golden, make_ctranslate2, tmp_path):
-    variables = ctranslate2_whisper(golden("whisper").weights)
+def test_a_key_bias_that_the_tower_has_not_is_refused(
+    ctranslate2_whisper, make_ctranslate2, tmp_path
+):
+    variables = ctranslate2_whisper
     variables["encoder/layer_1/self_attention/linear_0/bias"][40] = 0.5
     (tmp_path / "model.bin").write_bytes(make_ctranslate2(variables))
     with pytest.raises(WeightsError, match=r"layer_1/.*/bias has a part for .*attention/key/bias"):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -223,12 +224,17 @@ def test_damaged_parameters_are_one_line(folder, tmp_path):
         load_tower(tmp_path, CONFIG, shapes)
 
 
-def test_truncated_parameters_are_one_line(tmp_path):
-    write_tower(random_weights(), (), tmp_path / "clip")
-    data = [path for path in (tmp_path / "clip/parameters").rglob("*") if path.parent.name == "d"]
-    assert data
-    for path in data:
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(WeightsError, match="damaged or incomplete") as caught:
-        load_tower(tmp_path / "clip", CONFIG, tower_model(CONFIG).shapes)
-    assert "\n" not in str(caught.value)
+@pytest.mark.parametrize("spoil", [lambda data: data[:-1], lambda data: None])
+def test_every_file_is_missed(spoil, folder, tmp_path):
+    files = [path for path in (folder / "parameters").rglob("*") if path.is_file()]
+    assert len(files) > 3
+    for file in files:
+        copy = tmp_path / "copy"
+        shutil.copytree(folder, copy)
+        path = copy / file.relative_to(folder)
+        data = spoil(path.read_bytes())
+        path.unlink() if data is None else path.write_bytes(data)
+        with pytest.raises(WeightsError, match="damaged or incomplete") as caught:
+            load_tower(copy, CONFIG, tower_model(CONFIG).shapes)
+        assert "\n" not in str(caught.value)
+        shutil.rmtree(copy)
