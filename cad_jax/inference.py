@@ -25,8 +25,9 @@ from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.source import Sample
 from data_pipelines.loading.transforms import ClipRow, blank_row, clip_row
 from data_pipelines.loading.window import centre_window
-from data_pipelines.media.clips import PrepareSettings, iterate_clips
+from data_pipelines.media.clips import iterate_clips
 from data_pipelines.media.errors import MediaError
+from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation.spool import FINGERPRINT_FILE
 from data_pipelines.records.clip import ClipRecord
 

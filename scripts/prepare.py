@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from data_pipelines.benchmarks.registry import READERS, find_reader, reader_options
 from data_pipelines.errors import UserError
-from data_pipelines.media.clips import PrepareSettings
+from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.paths import local_path
 from data_pipelines.preparation.preview import write_preview
 from data_pipelines.preparation.run import prepare

@@ -21,6 +21,7 @@ _THUMB = 12  # pixels
 _FFT, _HOP, _BANDS = 512, 160, 16
 _REACH = 16  # spectra before and after an onset, 10 ms each
 _APART = 30  # spectra between two places
+_PATCH = 2 * _REACH * _BANDS // 2  # numbers; two spectra are averaged
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,7 @@ def fingerprint_of(clip: ClipRecord) -> Fingerprint:
         picture=hashlib.sha256(b"".join(clip.frames)).hexdigest() if clip.frames else "",
         sound="" if heard is None else hashlib.sha256(heard.tobytes()).hexdigest(),
         thumbs=_thumbs(clip),
-        onsets=np.zeros((0, 1), np.uint8) if heard is None else _onsets(heard / 32768),
+        onsets=np.zeros((0, _PATCH), np.uint8) if heard is None else _onsets(heard / 32768),
     )
 
 
@@ -76,7 +77,6 @@ def _thumbs(clip: ClipRecord) -> UInt8[np.ndarray, "n p"]:
 
 def _onsets(sound: Float[np.ndarray, " s"]) -> UInt8[np.ndarray, "m q"]:
     """Patches of the log mel spectrogram, in half decibels, around its loudest moments."""
-    size = 2 * _REACH * _BANDS // 2
     mel = librosa.feature.melspectrogram(
         y=sound, sr=SAMPLE_RATE, n_fft=_FFT, hop_length=_HOP, n_mels=_BANDS
     )
@@ -89,4 +89,4 @@ def _onsets(sound: Float[np.ndarray, " s"]) -> UInt8[np.ndarray, "m q"]:
         patch = levels[:, centre - _REACH : centre + _REACH]
         patches.append(patch.reshape(_BANDS, -1, 2).mean(axis=2).ravel())
         free[max(centre - _APART, 0) : centre + _APART] = -1
-    return np.array(patches, np.uint8).reshape(len(patches), size)
+    return np.array(patches, np.uint8).reshape(len(patches), _PATCH)

@@ -22,6 +22,7 @@ from data_pipelines.media.decode import AudioTrack, VideoFrame, read_audio, read
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.face import face_models
 from data_pipelines.media.remedies import Span, at_loudness, reencoded, sounding_span
+from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.media.stills import probe_stills, read_stills
 from data_pipelines.media.track import FaceTrack, Tracking, track_faces
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE, UNKNOWN, ClipRecord
@@ -29,59 +30,6 @@ from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE, UNKNOWN, ClipRe
 _SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE
 _KEEP_BYTES = 256 * 2**20  # of decoded frames; beyond it, decoding again is the lesser evil
 _LOSS_S = 0.3  # shorter than declared by more than this: the file was cut
-
-
-@dataclasses.dataclass(frozen=True)
-class PrepareSettings:
-    """How files become records; every value changes the records' bytes.
-
-    Attributes:
-        size: side of the face crop in pixels.
-        margin: how much wider the crop is than the face is high.
-        window_s: length of a window; shorter videos and ends are kept if at least `min_s` long.
-        stride_s: from the start of a window to the next.
-        min_s: the shortest window.
-        jpeg_quality: of the crops. Colour is kept at full resolution (4:4:4): blending borders show
-            in it, and halving it once more would blur them.
-        reencode: constant rate factor of an H.264 pass at one size for all clips; 0 for none.
-        trim_silence: cut picture and sound to where the sound begins and ends.
-        loudness: root mean square of every record's sound, decibels of full scale; None: as it is.
-        limits: what one file may cost.
-    """
-
-    size: int = 224
-    margin: float = 0.3
-    window_s: float = 4.0
-    stride_s: float = 4.0
-    min_s: float = 0.5
-    jpeg_quality: int = 92
-    reencode: int = 0
-    trim_silence: bool = False
-    loudness: float | None = None
-    limits: MediaLimits = dataclasses.field(default_factory=MediaLimits)
-
-    def __post_init__(self) -> None:
-        if not 16 <= self.size <= 2048:
-            raise ValueError(f"size is {self.size}; it must be 16 to 2048 pixels")
-        if not 0 <= self.margin <= 3:
-            raise ValueError(f"margin is {self.margin}; it must be 0 to 3")
-        if not 1 / FRAME_RATE <= self.min_s <= self.window_s <= 3600:
-            raise ValueError(
-                f"window is {self.window_s} s, the shortest {self.min_s} s; "
-                f"0.04 <= shortest <= window <= 3600 must hold"
-            )
-        if self.stride_s < 1 / FRAME_RATE:
-            raise ValueError(f"stride is {self.stride_s} s; it must be at least one frame, 0.04 s")
-        if not 1 <= self.jpeg_quality <= 100:
-            raise ValueError(f"JPEG quality is {self.jpeg_quality}; it must be 1 to 100")
-        if not 0 <= self.reencode <= 51:
-            raise ValueError(f"reencode is {self.reencode}; it must be 1 to 51, or 0 for none")
-        if self.loudness is not None and not -60 <= self.loudness <= -10:
-            raise ValueError(f"loudness is {self.loudness}; it must be -60 to -10 dBFS")
-
-    @property
-    def min_frames(self) -> int:
-        return int(np.ceil(self.min_s * FRAME_RATE - 1e-6))
 
 
 @dataclasses.dataclass(frozen=True)

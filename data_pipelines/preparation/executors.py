@@ -13,9 +13,10 @@ import cv2
 
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.errors import UserError
-from data_pipelines.media.clips import PrepareSettings, iterate_clips
+from data_pipelines.media.clips import iterate_clips
 from data_pipelines.media.clock import StageClock
 from data_pipelines.media.errors import MediaError
+from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation.spool import Outcome, Spool
 from data_pipelines.preparation.workers import Failure, run_isolated
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE

@@ -21,7 +21,7 @@ import tqdm
 
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.errors import UserError
-from data_pipelines.media.clips import PrepareSettings
+from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation.executors import Executor, beam_executor, local_executor
 from data_pipelines.preparation.shards import TARGET_BYTES, plan_shards, write_shards
 from data_pipelines.preparation.spool import FINGERPRINT_FILE, Outcome, Spool, claim, fingerprint

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.errors import UserError
-from data_pipelines.media.clips import PrepareSettings
 from data_pipelines.media.face import MODEL_SHA256
+from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.records.atomic import atomic_writer
 from data_pipelines.records.metadata import INFO_FILE
 from data_pipelines.records.tfrecord import ShardSummary, write_shard

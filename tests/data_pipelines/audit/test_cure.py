@@ -10,7 +10,7 @@ from data_pipelines.audit.probes import audit_rows
 from data_pipelines.audit.shortcuts import shortcut_table
 from data_pipelines.benchmarks.folder import clips
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.media.clips import PrepareSettings
+from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation.run import prepare
 
 PLAIN = PrepareSettings()  # one window a file

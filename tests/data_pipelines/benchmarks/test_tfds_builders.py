@@ -14,7 +14,7 @@ from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.benchmarks.registry import READERS
 from data_pipelines.benchmarks.tfds_builders import PreparedClips
 from data_pipelines.errors import UserError
-from data_pipelines.media.clips import PrepareSettings
+from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation.run import prepare
 from data_pipelines.records.metadata import read_metadata, write_metadata
 from data_pipelines.records.tfrecord import ShardSummary

@@ -10,7 +10,7 @@ import simplejpeg
 
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.errors import UserError
-from data_pipelines.media.clips import PrepareSettings
+from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation.benchmark import (
     OURS,
     STAGES,

@@ -15,7 +15,7 @@ import pytest
 
 from data_pipelines.benchmarks.folder import clips
 from data_pipelines.errors import UserError
-from data_pipelines.media.clips import PrepareSettings
+from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation import executors
 from data_pipelines.preparation.executors import beam_executor, prepare_one
 from data_pipelines.preparation.run import prepare
@@ -52,7 +52,7 @@ class Crashing(ClipSource):
 KILLED = """
 import json, os, pathlib, signal, sys
 from data_pipelines.benchmarks.folder import clips
-from data_pipelines.media.clips import PrepareSettings
+from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation import shards
 from data_pipelines.preparation.run import prepare
 

@@ -6,7 +6,7 @@ import pytest
 
 from data_pipelines.benchmarks.folder import clips
 from data_pipelines.errors import UserError
-from data_pipelines.media.clips import PrepareSettings
+from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation import run
 from data_pipelines.preparation.executors import prepare_one
 from data_pipelines.preparation.run import prepare

@@ -5,7 +5,7 @@ import pytest
 
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.errors import UserError
-from data_pipelines.media.clips import PrepareSettings
+from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation import spool as spool_module
 from data_pipelines.preparation.spool import Outcome, Spool, claim, fingerprint
 from data_pipelines.records.tfrecord import ShardSummary, read_index
