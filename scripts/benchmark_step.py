@@ -10,6 +10,7 @@ import pathlib
 import sys
 
 from absl import app, flags
+from absl import logging as absl_logging
 from ml_collections import config_flags
 
 from data_pipelines.errors import UserError
@@ -22,6 +23,7 @@ _PROFILE = flags.DEFINE_string("profile", None, "Folder for a trace of the timed
 
 def main(argv: list[str]) -> int:
     """0, or 1 after one line on standard error."""
+    absl_logging.set_verbosity(absl_logging.ERROR)  # JAX names every backend that is not there
     from cad_jax.experiment import ExperimentConfig
     from cad_jax.training.benchmark import time_step, with_features
 

@@ -28,20 +28,21 @@ class StepTiming:
         seconds: a step.
         clips_per_second: over all devices.
         model_flops: of a clip, forward, backward and update, recomputation not counted.
-        mfu: model FLOPs use against the devices' bf16 peak; nan where that is not known.
+        mfu: model FLOPs use against the devices' bf16 peak; None where that is not known.
     """
 
     devices: str
     seconds: float
     clips_per_second: float
     model_flops: float
-    mfu: float
+    mfu: float | None
 
     def line(self) -> str:
         """The timing for people."""
+        mfu = "unknown" if self.mfu is None else f"{self.mfu:.1%}"
         return (
             f"{self.devices}: {self.seconds:.3f} s a step, {self.clips_per_second:.2f} clips/s, "
-            f"{self.model_flops / 1e9:,.0f} GFLOP a clip, MFU {self.mfu:.1%}"
+            f"{self.model_flops / 1e9:,.0f} GFLOP a clip, MFU {mfu}"
         )
 
 
@@ -88,7 +89,7 @@ def time_step(
         seconds=seconds,
         clips_per_second=clips / seconds,
         model_flops=flops / clips,
-        mfu=flops / seconds / (peak * mesh.size) if peak else float("nan"),
+        mfu=flops / seconds / (peak * mesh.size) if peak else None,
     )
 
 
