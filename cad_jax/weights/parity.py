@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cad_jax.models.config import Dtype, ViTConfig
+from cad_jax.models.config import Dtype, ViTConfig, WhisperConfig
 from cad_jax.models.vit import tower_input
 from cad_jax.weights.architecture import Tower, tower_model
 from cad_jax.weights.convert import convert
@@ -104,24 +104,7 @@ def make_reference(config: Tower, seed: int) -> Any:
         )
         model = transformers.CLIPVisionModel(settings)
     else:
-        settings = transformers.WhisperConfig(
-            num_mel_bins=config.mels,
-            d_model=config.width,
-            encoder_layers=config.depth,
-            encoder_attention_heads=config.heads,
-            encoder_ffn_dim=config.width * config.mlp_ratio,
-            max_source_positions=config.max_tokens,
-            decoder_layers=1,  # not ours, but in every published file
-            decoder_attention_heads=config.heads,
-            decoder_ffn_dim=config.width,
-            vocab_size=64,
-            max_target_positions=16,
-            pad_token_id=1,
-            bos_token_id=1,
-            eos_token_id=1,
-            decoder_start_token_id=1,
-        )
-        model = transformers.WhisperModel(settings)
+        model = transformers.WhisperModel(whisper_settings(config))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith("encoder.embed_positions.weight"):
@@ -136,6 +119,28 @@ def make_reference(config: Tower, seed: int) -> Any:
             else:
                 parameter.copy_(noise / parameter[0].numel() ** 0.5)
     return model.eval()
+
+
+def whisper_settings(config: WhisperConfig) -> Any:
+    """transformers' configuration of a Whisper with this encoder and the least of decoders."""
+    _, transformers = reference_libraries()
+    return transformers.WhisperConfig(
+        num_mel_bins=config.mels,
+        d_model=config.width,
+        encoder_layers=config.depth,
+        encoder_attention_heads=config.heads,
+        encoder_ffn_dim=config.width * config.mlp_ratio,
+        max_source_positions=config.max_tokens,
+        decoder_layers=1,  # not ours, but in every published file
+        decoder_attention_heads=config.heads,
+        decoder_ffn_dim=config.width,
+        vocab_size=64,
+        max_target_positions=16,
+        pad_token_id=1,
+        bos_token_id=1,
+        eos_token_id=1,
+        decoder_start_token_id=1,
+    )
 
 
 def reference_outputs(model: Any, config: Tower, inputs: np.ndarray) -> Outputs:

@@ -18,7 +18,12 @@ from cad_jax.models.log_mel import HOP, log_mel
 from cad_jax.models.whisper import sinusoids
 from cad_jax.weights.convert import convert
 from cad_jax.weights.ctranslate2_files import read_ctranslate2
-from cad_jax.weights.parity import Outputs, reference_libraries, tower_outputs
+from cad_jax.weights.parity import (
+    Outputs,
+    reference_libraries,
+    tower_outputs,
+    whisper_settings,
+)
 from cad_jax.weights.source import Source
 from cad_jax.weights.store import write_tower
 from data_pipelines.records.clip import SAMPLE_RATE
@@ -96,20 +101,11 @@ def measure_real_whisper(model_bin: pathlib.Path, waveform: Float[np.ndarray, " 
 
 
 def _whisper_encoder(config: WhisperConfig) -> Any:
-    import transformers  # type: ignore[import-not-found]
     from transformers.models.whisper.modeling_whisper import (  # type: ignore[import-not-found]
         WhisperEncoder,
     )
 
-    settings = transformers.WhisperConfig(
-        num_mel_bins=config.mels,
-        d_model=config.width,
-        encoder_layers=config.depth,
-        encoder_attention_heads=config.heads,
-        encoder_ffn_dim=config.width * config.mlp_ratio,
-        max_source_positions=config.max_tokens,
-    )
-    return WhisperEncoder(settings).eval()
+    return WhisperEncoder(whisper_settings(config)).eval()
 
 
 def _transformers_names(source: Source, depth: int) -> Outputs:

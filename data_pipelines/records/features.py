@@ -90,7 +90,6 @@ def write_features(
             rest = itertools.islice(remaining, SHARD_RECORDS - 1)
             write_shard(_shard(partial, number), payloads(itertools.chain(part, rest)))
         write_json({"facts": facts, "clips": names}, partial / DESCRIPTION)
-        shutil.rmtree(folder, ignore_errors=True)  # without a description it was none
         partial.rename(folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from cad_jax.evaluation import sync_probe
 from cad_jax.models.config import WhisperConfig
 from cad_jax.weights.architecture import tower_model
 from cad_jax.weights.convert import TowerWeights
@@ -85,11 +86,13 @@ def whisper_weights(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_sync_probe_reports_accuracies_with_intervals(drawn_set, whisper_weights, capsys):
+def test_the_sync_probe_reports_accuracies_with_intervals(
+    drawn_set, whisper_weights, capsys, monkeypatch
+):
+    monkeypatch.setattr(sync_probe, "STEPS", 60)  # as little as shows the difference
+    monkeypatch.setattr(sync_probe, "RANDOM_TOWERS", 1)
     arguments = ["--path", str(drawn_set), "--weights", str(whisper_weights), "--repeats", "1"]
-    probe_sync = main_of("probe_sync")
-    probe_sync.__globals__.update(STEPS=60, RANDOM_TOWERS=1)  # as little as shows the difference
-    assert probe_sync(arguments) == 0
+    assert main_of("probe_sync")(arguments) == 0
     first, *rows = capsys.readouterr().out.splitlines()
     assert "offset right within 1 frame (chance 0.10)" in first
     values = {row[:19].strip(): [float(x) for x in re.findall(r"-?\d\.\d\d", row)] for row in rows}
