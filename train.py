@@ -48,8 +48,10 @@ def main(argv: list[str]) -> int:
 def _parse(argv: list[str]) -> list[str]:
     try:
         return flags.FLAGS(argv)
-    except (flags.Error, KeyError, AttributeError) as error:
+    except flags.Error as error:
         sys.exit(_fail(_one_line(error)))
+    except (KeyError, AttributeError) as error:  # as ml_collections says it
+        sys.exit(_fail(f"no such setting: {_one_line(error)}"))
 
 
 def _one_line(error: Exception) -> str:

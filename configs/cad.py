@@ -88,6 +88,7 @@ def tiny() -> dict[str, Any]:
         "batch_size": 24,
         "workers": 0,
         "limit": 0,
+        "features": False,
         "extra_paths": (),
         "evaluate_paths": (),
         "mixture_weights": (),

@@ -18,6 +18,7 @@ CONFIG = "--config=configs/cad.py"
         ([CONFIG + ":sise=tiny"], "config option 'sise': did you mean 'size'?"),
         ([CONFIG + ":size=tny"], "config option 'size=tny': did you mean 'tiny'?"),
         ([CONFIG, "--config.modle.width=3"], 'Did you mean "model" instead of "modle"?'),
+        ([CONFIG, "--config.data.xyzzy=3"], "no such setting: 'xyzzy'"),
         ([CONFIG, "--config.train.steps=many"], "invalid literal for int()"),
         ([CONFIG, "--config.data.builder=sythetic_tiny"], "did you mean 'synthetic_tiny'?"),
         ([CONFIG, "--config.data.batch_size=0"], "batch_size must be at least 1, not 0"),

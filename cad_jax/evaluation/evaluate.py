@@ -56,7 +56,7 @@ def evaluate(detector: Detector, config: ExperimentConfig, workdir: pathlib.Path
     _refuse_other_model(detector.config, config)
     output = workdir / "evaluation"
     threshold = float("nan")
-    splits = (config.data.validation_split, *config.data.test_splits)
+    splits = tuple(dict.fromkeys((config.data.validation_split, *config.data.test_splits)))
     for split in splits:
         source = open_evaluation(config.data, split)
         scores = detector.scorer.split(detector.params, source, f"scoring {split}")

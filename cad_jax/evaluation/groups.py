@@ -101,14 +101,19 @@ def kinds(table: ScoreTable) -> Iterator[Group]:
 def kind_names(table: ScoreTable) -> Shaped[np.ndarray, " n"]:
     """What was done to each clip: `method of picture / method of sound`, and if out of sync.
 
-    E.g. `swap / mel` or `none / tts, out of sync`; `-` for a method that is unknown, or whose
-    modality is not there.
+    E.g. `swap / mel` or `none / tts, out of sync`; one name where one method made both; `-` for a
+    method that is unknown, or whose modality is not there.
     """
     columns = zip(
         table.method_video.tolist(), table.method_audio.tolist(), table.label_sync, strict=True
     )
     names = [
-        f"{video or '-'} / {audio or '-'}{', out of sync' if sync == OUT_OF_SYNC else ''}"
+        f"{_both(video or '-', audio or '-')}{', out of sync' if sync == OUT_OF_SYNC else ''}"
         for video, audio, sync in columns
     ]
     return np.array(names, np.str_)
+
+
+def _both(video: str, audio: str) -> str:
+    """A method that made both is named once."""
+    return video if video == audio and video not in ("none", "-") else f"{video} / {audio}"

@@ -65,6 +65,12 @@ def test_a_kind_with_and_without_a_matching_sound_is_two(columns):
     assert "swap / none, out of sync" in names
 
 
+def test_one_method_that_made_both_is_named_once(columns):
+    columns["method_video"][:] = columns["method_audio"][:] = "dub"
+    columns["label_sync"][:], columns["dataset"][:] = -1, "a"
+    assert {group.name for group in groups.kinds(ScoreTable(**columns))} == {"dub"}
+
+
 def test_each_quadrant_is_compared_with_genuine_clips(table):
     assert sizes(table, groups.quadrants(table)) == {
         "FVRA": (3, 1),
