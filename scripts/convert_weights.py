@@ -12,7 +12,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from cad_jax.models.config import VIT_PRESETS, WHISPER_PRESETS
+from cad_jax.weights.architecture import preset_name
 from cad_jax.weights.convert import convert
 from cad_jax.weights.files import open_source
 from cad_jax.weights.store import WeightsInfo, refuse_other_content, write_tower
@@ -41,9 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _name(info: WeightsInfo) -> str:
     """The published tower's name, and its settings where it is none of those."""
-    for name, preset in (VIT_PRESETS | WHISPER_PRESETS).items():
-        if preset == info.architecture:
-            return name
+    if name := preset_name(info.architecture):
+        return name
     settings = dataclasses.asdict(info.architecture)
     return f"{info.kind} " + ", ".join(f"{name} {value}" for name, value in settings.items())
 

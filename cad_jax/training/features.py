@@ -13,15 +13,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from tqdm import tqdm
 
 from cad_jax.config import ConfigError, unstructure
 from cad_jax.experiment import ExperimentConfig
 from cad_jax.models.detector import CAD, visible
 from cad_jax.models.functional import Params
-from cad_jax.models.lora import is_adapter
 from cad_jax.parallel.mesh import make_mesh, put_batch, replicated
+from cad_jax.training.initialise import TOWERS, tower_parameters
 from cad_jax.training.learner import Learner, make_model
 from cad_jax.types import Batch
 from data_pipelines.loading.pipeline import evaluation_batches
@@ -108,19 +107,19 @@ def feature_facts(config: ExperimentConfig, path: str) -> dict[str, Any]:
 
 
 def _refuse_trained_towers(trainable: list[str]) -> None:
-    for name in trainable:
-        if name.startswith(("video_tower/", "audio_tower/")) and not is_adapter(name):
-            raise ConfigError(
-                f"stored features need frozen towers, but {name} is trained: freeze it with "
-                "config.optimizer.trainable, or set config.data.features=False"
-            )
+    trained = [name for tower in TOWERS for name in tower_parameters(tower, trainable)]
+    if trained:
+        raise ConfigError(
+            f"stored features need frozen towers, but {trained[0]} is trained: freeze it with "
+            "config.optimizer.trainable, or set config.data.features=False"
+        )
 
 
 def _clips(
     config: ExperimentConfig, learner: Learner, params: Params, source: TFRecordSource
 ) -> Iterator[ClipFeatures]:
     """The features of every clip of a split, in the source's order."""
-    compute = _compiled(learner, learner.mesh)
+    compute = _compiled(learner)
     size = config.evaluation.batch_size
     batches = evaluation_batches(
         source,
@@ -136,7 +135,7 @@ def _clips(
             yield ClipFeatures(source.summaries[indices[row]].clip_id, seen[row], heard[row])
 
 
-def _compiled(learner: Learner, mesh: Mesh):
+def _compiled(learner: Learner):
     def compute(params: Params, batch: Batch) -> tuple[jax.Array, ...]:
         model: CAD = learner.model.merge(params)
         clip = visible(batch, learner.config.model.streams)
@@ -144,4 +143,4 @@ def _compiled(learner: Learner, mesh: Mesh):
         bits = (jax.lax.bitcast_convert_type(x, jnp.uint16) for x in features)
         return *bits, batch["clip_index"]
 
-    return jax.jit(compute, out_shardings=replicated(mesh))
+    return jax.jit(compute, out_shardings=replicated(learner.mesh))

@@ -48,6 +48,11 @@ def pin_weights(config: ExperimentConfig) -> ExperimentConfig:
     return dataclasses.replace(config, init=init)
 
 
+def tower_parameters(tower: str, names: Iterable[str]) -> list[str]:
+    """The parameters of `video` or `audio` that published weights have: all but the adapters."""
+    return [n for n in names if n.startswith(f"{tower}_tower/") and not is_adapter(n)]
+
+
 def initial_parameters(
     config: InitConfig,
     model: CADConfig,
@@ -75,7 +80,7 @@ def initial_parameters(
     if config.run and names:
         params |= _from_run(config, of_run(pathlib.Path(config.run)), targets, names)
     for tower in TOWERS:
-        wanted = [name for name in _published(tower, names) if name not in params]
+        wanted = [name for name in tower_parameters(tower, names) if name not in params]
         if getattr(config, tower) and wanted:
             params |= _from_weights(config, model, tower, {name: targets[name] for name in wanted})
     return params | fresh([name for name in names if name not in params])
@@ -114,8 +119,3 @@ def _from_weights(config: InitConfig, model: CADConfig, tower: str, targets: Tar
     own = {name.removeprefix(prefix): target for name, target in targets.items()}
     params = load_tower(pathlib.Path(getattr(config, tower)), getattr(model, tower), own)
     return {prefix + name: value for name, value in params.items()}
-
-
-def _published(tower: str, names: Iterable[str]) -> list[str]:
-    """The parameters of a tower that published weights have: all but the adapters."""
-    return [n for n in names if n.startswith(f"{tower}_tower/") and not is_adapter(n)]

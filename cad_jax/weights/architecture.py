@@ -90,11 +90,16 @@ def infer_architecture(source: Source, layout: Layout, depth: int) -> Tower:
         raise WeightsError(f"{source.path} is no tower of ours: {error}") from None
 
 
+def preset_name(tower: Tower) -> str | None:
+    """Our name of this tower where it is a published one."""
+    presets = VIT_PRESETS | WHISPER_PRESETS
+    return next((name for name, preset in presets.items() if preset == tower), None)
+
+
 def published_name(tower: Tower) -> str:
     """What to look for to get this tower's weights."""
-    presets = VIT_PRESETS | WHISPER_PRESETS
-    names = [PUBLISHED[name] for name, preset in presets.items() if preset == tower]
-    return names[0] if names else "weights of this architecture"
+    name = preset_name(tower)
+    return PUBLISHED[name] if name else "weights of this architecture"
 
 
 def tower_model(config: Tower, dtype: Dtype = "float32") -> FunctionalModel:
