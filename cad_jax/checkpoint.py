@@ -7,7 +7,7 @@ from where they came from. What does not fit is refused by name, never filled in
 import dataclasses
 import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -15,10 +15,10 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from cad_jax.models.functional import Params
+from cad_jax.shapes import Shape, listed, shape_faults
 from data_pipelines.errors import UserError
 
 FOLDER = "checkpoints"
-Shape = tuple[int, ...]
 
 
 class CheckpointError(UserError):
@@ -169,23 +169,6 @@ class Checkpoints:
     def _restore_json(self, step: int, name: str) -> dict[str, Any]:
         args = ocp.args.Composite(**{name: ocp.args.JsonRestore()})
         return self._manager.restore(step, args=args)[name]
-
-
-def shape_faults(have: Mapping[str, Shape], want: Mapping[str, Shape]) -> dict[str, str]:
-    """What keeps saved arrays from being the wanted ones, by name."""
-    faults = {name: f"missing {name}" for name in want if name not in have}
-    faults |= {name: f"unexpected {name}" for name in have if name not in want}
-    return faults | {
-        name: f"{name} is {have[name]}, not {want[name]}"
-        for name in want
-        if name in have and have[name] != want[name]
-    }
-
-
-def listed(faults: Sequence[str]) -> str:
-    """The first five, and how many more."""
-    more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
-    return "; ".join(faults[:5]) + more
 
 
 def _auc(metrics: Mapping[str, float]) -> float:

@@ -13,9 +13,7 @@ from cad_jax.config import ConfigError, differences, structure, unstructure
 from cad_jax.losses.total import LossConfig
 from cad_jax.models.config import CADConfig
 from cad_jax.training.optimizer import OptimizerConfig
-from data_pipelines.loading.augment import NO_AUGMENTATION, AugmentConfig
-from data_pipelines.loading.sampling import Balance
-from data_pipelines.loading.window import ClipSpec
+from data_pipelines.loading.settings import NO_AUGMENTATION, AugmentConfig, Balance, ClipSpec
 
 
 @dataclasses.dataclass(frozen=True)

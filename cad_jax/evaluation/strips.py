@@ -13,8 +13,8 @@ from jaxtyping import UInt8
 from cad_jax.evaluation.groups import kind_names
 from cad_jax.evaluation.scores import ScoreTable
 from data_pipelines.loading.rows import EvaluationRow
+from data_pipelines.loading.settings import ClipSpec
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.loading.window import ClipSpec
 
 KINDS = 4  # kinds of forgery of which clips are shown
 FRAMES = 8  # of a strip, at most

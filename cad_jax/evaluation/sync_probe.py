@@ -27,8 +27,9 @@ from cad_jax.weights.architecture import tower_model
 from cad_jax.weights.store import load_tower, read_weights_info
 from data_pipelines.audit.cues import mouth_track
 from data_pipelines.errors import UserError
+from data_pipelines.loading.settings import ClipSpec
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.loading.window import ClipSpec, Window, cut_sound
+from data_pipelines.loading.window import Window, cut_sound
 from data_pipelines.records.clip import IN_SYNC, REAL, ClipRecord
 
 SPEC = ClipSpec(seconds=4.0, frames=1, image_size=1)

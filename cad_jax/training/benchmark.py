@@ -14,7 +14,7 @@ from cad_jax.experiment import ExperimentConfig, InitConfig
 from cad_jax.parallel.mesh import make_mesh
 from cad_jax.telemetry.speed import peak_flops
 from cad_jax.training.learner import Learner, make_model
-from data_pipelines.loading.augment import NO_AUGMENTATION
+from data_pipelines.loading.settings import NO_AUGMENTATION
 
 WARM_UP = 2  # steps
 

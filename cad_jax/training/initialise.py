@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import jax
 
-from cad_jax.checkpoint import CheckpointError, listed, shape_faults
+from cad_jax.checkpoint import CheckpointError
 from cad_jax.experiment import ExperimentConfig, InitConfig
 from cad_jax.models.config import CADConfig
 from cad_jax.models.functional import Params
 from cad_jax.models.lora import is_adapter
 from cad_jax.parallel.rules import RuleError
+from cad_jax.shapes import listed, shape_faults
 from cad_jax.weights.source import WeightsError
 from cad_jax.weights.store import load_tower, read_weights_info
 

@@ -17,11 +17,11 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 
-from cad_jax.checkpoint import listed, shape_faults
 from cad_jax.config import ConfigError, structure, unstructure
 from cad_jax.models.config import ViTConfig, WhisperConfig
 from cad_jax.models.functional import Params
 from cad_jax.models.lora import is_adapter
+from cad_jax.shapes import listed, shape_faults
 from cad_jax.weights.architecture import Tower, published_name
 from cad_jax.weights.convert import TowerWeights
 from cad_jax.weights.positions import resize_positions

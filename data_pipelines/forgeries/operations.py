@@ -13,6 +13,7 @@ from jaxtyping import Float32, UInt8
 
 from data_pipelines.errors import UserError, nearest
 from data_pipelines.forgeries import picture, sound
+from data_pipelines.forgeries.names import NAMES
 from data_pipelines.forgeries.regions import Regions
 from data_pipelines.forgeries.traces import Traces
 from data_pipelines.records.clip import FAKE, IN_SYNC, OUT_OF_SYNC, REAL, UNKNOWN
@@ -135,7 +136,6 @@ OPERATIONS = {
     "foreign": Operation(_MISMATCH, sound=lambda a, o, r, t: sound.replace(a, o), needs_other=True),
     "delay": Operation(_MISMATCH),
 }
-NAMES = tuple(OPERATIONS)
 
 
 def forge(

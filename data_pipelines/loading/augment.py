@@ -7,15 +7,13 @@ sources or order. All of it is off by default.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal
 
 import cv2
 import numpy as np
 import simplejpeg
 from jaxtyping import Float32, UInt8
 
-from data_pipelines.errors import UserError, nearest
-from data_pipelines.forgeries.operations import NAMES
+from data_pipelines.loading.settings import AugmentConfig
 from data_pipelines.loading.transforms import ClipRow, without_audio, without_video
 from data_pipelines.records.clip import (
     IN_SYNC,
@@ -28,81 +26,6 @@ from data_pipelines.records.schema import ClipSummary
 
 Images = UInt8[np.ndarray, "t h w 3"]
 Waveform = Float32[np.ndarray, " s"]
-
-
-@dataclasses.dataclass(frozen=True)
-class AugmentConfig:
-    """Probabilities, all 0 by default, and strengths.
-
-    Attributes:
-        flip, colour, blur, jpeg, cutout: probabilities of changing the picture.
-        gain, noise, band_limit: probabilities of changing the sound.
-        sync_shift, sync_exchange: probabilities that the sound of a clip genuine in both and in
-            sync is taken from elsewhere in the record, or from another genuine clip
-            (label_sync 0); exclusive, so their sum is at most 1.
-        drop_video, drop_audio: probabilities that a clip with both loses one; exclusive likewise.
-        colour_range: factors of brightness, contrast and saturation lie within 1 +- this.
-        blur_sigma: standard deviation as a share of the image's side.
-        jpeg_quality: 1 to 100.
-        cutout_side: sides of the grey rectangle as shares of the image's; faces only, mouths never.
-        gain_db: loudness changes by up to this, either way.
-        noise_snr_db: signal over white noise.
-        band_limit_hz: everything above is removed.
-        sync_shift_seconds: how far the sound is shifted, either way.
-        pseudo_fake_operations: names of `forgeries.operations`, equally likely where they fit. The
-            default leaves out what the synthetic set keeps for its test of unseen manipulations
-            (lpc, pitch, neural, smooth).
-        pseudo_fake_traces: how visible and audible they are; see `forgeries.traces`.
-
-    Raises:
-        UserError: a probability is not one; there is no such operation.
-    """
-
-    flip: float = 0.0
-    colour: float = 0.0
-    blur: float = 0.0
-    jpeg: float = 0.0
-    cutout: float = 0.0
-    gain: float = 0.0
-    noise: float = 0.0
-    band_limit: float = 0.0
-    sync_shift: float = 0.0
-    sync_exchange: float = 0.0
-    pseudo_fake: float = 0.0
-    drop_video: float = 0.0
-    drop_audio: float = 0.0
-    colour_range: float = 0.2
-    blur_sigma: tuple[float, float] = (0.004, 0.015)
-    jpeg_quality: tuple[int, int] = (40, 90)
-    cutout_side: tuple[float, float] = (0.1, 0.3)
-    gain_db: float = 6.0
-    noise_snr_db: tuple[float, float] = (15.0, 40.0)
-    band_limit_hz: tuple[float, float] = (3000.0, 7500.0)
-    sync_shift_seconds: tuple[float, float] = (0.2, 0.6)
-    pseudo_fake_operations: tuple[str, ...] = ("self_blend", "mouth", "world", "mel", "splice")
-    pseudo_fake_traces: Literal["clear", "subtle"] = "clear"
-
-    def __post_init__(self) -> None:
-        chances = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.default == 0.0
-        }
-        chances["sync_shift + sync_exchange + pseudo_fake"] = (
-            self.sync_shift + self.sync_exchange + self.pseudo_fake
-        )
-        chances["drop_video + drop_audio"] = self.drop_video + self.drop_audio
-        for name, chance in chances.items():
-            if not 0 <= chance <= 1:
-                raise UserError(f"augmentation: {name} is {chance}; it must lie in 0 to 1")
-        if not self.pseudo_fake_operations:
-            raise UserError("augmentation: pseudo_fake_operations is empty; name at least one")
-        for name in self.pseudo_fake_operations:
-            if name not in NAMES:
-                raise UserError(f"augmentation: no forgery {name!r}; {nearest(name, NAMES)}")
-
-
-NO_AUGMENTATION = AugmentConfig()
 
 
 def augment_row(row: ClipRow, config: AugmentConfig, rng: np.random.Generator) -> ClipRow:

@@ -14,7 +14,6 @@ import grain
 from absl import flags
 
 from data_pipelines.errors import UserError
-from data_pipelines.loading.augment import NO_AUGMENTATION, AugmentConfig
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.rows import EvaluationRow, TrainingRow
 from data_pipelines.loading.sampling import (
@@ -24,8 +23,8 @@ from data_pipelines.loading.sampling import (
     derived_seed,
     make_strata,
 )
+from data_pipelines.loading.settings import NO_AUGMENTATION, AugmentConfig, ClipSpec
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.loading.window import ClipSpec
 from data_pipelines.records.clip import FRAME_RATE
 from data_pipelines.records.features import FeatureStore
 

@@ -14,9 +14,8 @@ from data_pipelines.errors import UserError
 from data_pipelines.forgeries.operations import OPERATIONS, Footage, Labels, forge
 from data_pipelines.forgeries.regions import Regions, regions_of_crop
 from data_pipelines.forgeries.traces import STRENGTHS
-from data_pipelines.loading.augment import AugmentConfig
+from data_pipelines.loading.settings import SAMPLES_PER_BIN, AugmentConfig
 from data_pipelines.loading.transforms import Cut
-from data_pipelines.loading.window import SAMPLES_PER_BIN
 from data_pipelines.records.clip import FAKE, IN_SYNC, REAL, SAMPLE_RATE, ClipRecord
 from data_pipelines.records.schema import ClipSummary
 

@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Bool
 
 from data_pipelines.forgeries.operations import OPERATIONS
-from data_pipelines.loading.augment import AugmentConfig, augment_row, exchange_sound, is_genuine
+from data_pipelines.loading.augment import augment_row, exchange_sound, is_genuine
 from data_pipelines.loading.pseudo_fake import fitting_operations, forge_cut
+from data_pipelines.loading.settings import AugmentConfig, ClipSpec
 from data_pipelines.loading.source import Sample, TFRecordSource
 from data_pipelines.loading.transforms import (
     ClipRow,
@@ -22,13 +23,7 @@ from data_pipelines.loading.transforms import (
     cut_window,
     row_of_cut,
 )
-from data_pipelines.loading.window import (
-    ClipSpec,
-    Window,
-    centre_window,
-    misaligned_window,
-    random_window,
-)
+from data_pipelines.loading.window import Window, centre_window, misaligned_window, random_window
 from data_pipelines.records.clip import OUT_OF_SYNC, ClipRecord
 from data_pipelines.records.features import FeatureStore
 

@@ -7,18 +7,17 @@ without a state: hosts, workers and resumed runs agree on it. Reads labels and m
 import operator
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, SupportsIndex
+from typing import NamedTuple, SupportsIndex
 
 import grain
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from data_pipelines.errors import UserError
+from data_pipelines.loading.settings import Balance
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.clip import FAKE, REAL, UNKNOWN
 from data_pipelines.records.schema import ClipSummary
-
-Balance = Literal["none", "class", "method"]
 
 # Purposes of seeds: the depths in the pipeline from which Grain would derive the same ones.
 SHUFFLE, ROWS = 1, 3

@@ -10,58 +10,8 @@ import math
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from data_pipelines.errors import UserError
+from data_pipelines.loading.settings import SAMPLES_PER_BIN, ClipSpec
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE, ClipRecord
-
-SAMPLES_PER_BIN = SAMPLE_RATE // FRAME_RATE
-
-
-@dataclasses.dataclass(frozen=True)
-class ClipSpec:
-    """The shape of a clip in a batch.
-
-    Attributes:
-        seconds: length of the window, a multiple of 0.04.
-        frames: number t of whole-face frames, spread evenly over the window.
-        image_size: their side, pixels.
-        mouth_size: side of the mouth crops, one a grid bin, pixels; 0 for none.
-
-    Raises:
-        UserError: a value is out of its range.
-    """
-
-    seconds: float
-    frames: int
-    image_size: int
-    mouth_size: int = 0
-
-    def __post_init__(self) -> None:
-        if not math.isclose(self.seconds * FRAME_RATE, self.num_bins) or self.num_bins < 1:
-            raise UserError(f"seconds is {self.seconds}; it must be a positive multiple of 0.04")
-        if not 1 <= self.frames <= self.num_bins:
-            raise UserError(
-                f"frames is {self.frames}; {self.seconds} s at 25 Hz give 1 to {self.num_bins}"
-            )
-        if self.image_size < 1 or self.mouth_size < 0:
-            raise UserError(
-                f"image_size is {self.image_size}, mouth_size {self.mouth_size}; the first must be "
-                "positive, the second not negative"
-            )
-
-    @property
-    def num_bins(self) -> int:
-        """g: grid bins of the window."""
-        return round(self.seconds * FRAME_RATE)
-
-    @property
-    def num_samples(self) -> int:
-        """s: audio samples of the window."""
-        return self.num_bins * SAMPLES_PER_BIN
-
-    @property
-    def num_mouths(self) -> int:
-        """k: mouth crops of the window."""
-        return self.num_bins if self.mouth_size else 0
 
 
 @dataclasses.dataclass(frozen=True)

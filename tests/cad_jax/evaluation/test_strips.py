@@ -8,8 +8,8 @@ import pytest
 from cad_jax.evaluation.evaluate import score_table
 from cad_jax.evaluation.scores import ScoreTable
 from cad_jax.evaluation.strips import choose_clips, cut_strips
+from data_pipelines.loading.settings import ClipSpec
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.loading.window import ClipSpec
 
 SPEC = ClipSpec(seconds=1.0, frames=12, image_size=32)
 

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from data_pipelines.forgeries.operations import NAMES, OPERATIONS, Footage, ForgeryError, forge
+from data_pipelines.forgeries.names import NAMES
+from data_pipelines.forgeries.operations import OPERATIONS, Footage, ForgeryError, forge
 from data_pipelines.forgeries.traces import CLEAR
 
 LABELS = {  # video, audio, sync

@@ -5,8 +5,6 @@ import pytest
 
 from data_pipelines.errors import UserError
 from data_pipelines.loading.augment import (
-    NO_AUGMENTATION,
-    AugmentConfig,
     add_noise,
     adjust_colour,
     augment_picture,
@@ -20,9 +18,10 @@ from data_pipelines.loading.augment import (
     limit_band,
     recompress,
 )
+from data_pipelines.loading.settings import NO_AUGMENTATION, AugmentConfig, ClipSpec
 from data_pipelines.loading.source import Sample
 from data_pipelines.loading.transforms import clip_row
-from data_pipelines.loading.window import ClipSpec, Window
+from data_pipelines.loading.window import Window
 
 SPEC = ClipSpec(seconds=0.8, frames=5, image_size=16, mouth_size=8)
 PICTURE = ("flip", "colour", "blur", "jpeg", "cutout")

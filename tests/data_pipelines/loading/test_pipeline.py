@@ -10,12 +10,11 @@ import pytest
 from absl import flags
 
 from data_pipelines.errors import UserError
-from data_pipelines.loading.augment import AugmentConfig
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.pipeline import evaluation_batches, training_batches
 from data_pipelines.loading.sampling import make_strata
+from data_pipelines.loading.settings import AugmentConfig, ClipSpec
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.loading.window import ClipSpec
 from data_pipelines.records.tfrecord import RecordError, read_index
 
 SPEC = ClipSpec(seconds=1.2, frames=2, image_size=16, mouth_size=8)

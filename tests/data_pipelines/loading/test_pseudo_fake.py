@@ -8,13 +8,15 @@ import pytest
 import simplejpeg
 
 from data_pipelines.errors import UserError
-from data_pipelines.forgeries.operations import NAMES, OPERATIONS
-from data_pipelines.loading.augment import AugmentConfig, augment_row
+from data_pipelines.forgeries.names import NAMES
+from data_pipelines.forgeries.operations import OPERATIONS
+from data_pipelines.loading.augment import augment_row
 from data_pipelines.loading.pseudo_fake import fake_shares, forge_cut
 from data_pipelines.loading.rows import TrainingRow
+from data_pipelines.loading.settings import AugmentConfig, ClipSpec
 from data_pipelines.loading.source import Sample
 from data_pipelines.loading.transforms import clip_row, crop_square, cut_window, row_of_cut
-from data_pipelines.loading.window import ClipSpec, Window, random_window
+from data_pipelines.loading.window import Window, random_window
 
 SPEC = ClipSpec(seconds=0.8, frames=4, image_size=64, mouth_size=16)
 LABELS = {  # video, audio, sync, any
@@ -81,6 +83,7 @@ def labels(row) -> tuple[int, ...]:
 
 def test_every_operation_is_spelled_out():
     assert set(LABELS) == set(NAMES)
+    assert tuple(OPERATIONS) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,9 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from data_pipelines.loading.augment import AugmentConfig
 from data_pipelines.loading.rows import EvaluationRow, TrainingRow
-from data_pipelines.loading.window import ClipSpec
+from data_pipelines.loading.settings import AugmentConfig, ClipSpec
 
 SPEC = ClipSpec(seconds=0.4, frames=2, image_size=16)
 SHIFT = AugmentConfig(sync_shift=1.0, sync_shift_seconds=(0.2, 0.3))

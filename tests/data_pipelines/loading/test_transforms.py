@@ -7,6 +7,7 @@ import pytest
 import simplejpeg
 
 from data_pipelines.errors import UserError
+from data_pipelines.loading.settings import ClipSpec
 from data_pipelines.loading.source import Sample
 from data_pipelines.loading.transforms import (
     MOUTH_MARGIN,
@@ -18,7 +19,7 @@ from data_pipelines.loading.transforms import (
     without_audio,
     without_video,
 )
-from data_pipelines.loading.window import ClipSpec, Window
+from data_pipelines.loading.window import Window
 
 SPEC = ClipSpec(seconds=0.8, frames=5, image_size=16, mouth_size=8)  # 20 bins
 

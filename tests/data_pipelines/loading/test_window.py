@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from data_pipelines.errors import UserError
+from data_pipelines.loading.settings import ClipSpec
 from data_pipelines.loading.window import (
-    ClipSpec,
     Window,
     centre_window,
     cut_sound,
