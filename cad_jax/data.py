@@ -1,6 +1,8 @@
 """Opens the sets an experiment names, makes the ones that can be made, measures their labels."""
 
 import dataclasses
+import hashlib
+import json
 import logging
 import os
 import pathlib
@@ -8,9 +10,8 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 
-from cad_jax.config import ConfigError
-from cad_jax.experiment import DataConfig, ExperimentConfig
-from cad_jax.losses.total import LossConfig
+from cad_jax.settings.experiment import DataConfig, Experiment, Priors
+from cad_jax.settings.structure import ConfigError
 from data_pipelines.errors import UserError
 from data_pipelines.loading.pseudo_fake import fake_shares
 from data_pipelines.loading.sampling import Stratum, clip_weights, make_strata
@@ -18,14 +19,11 @@ from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.preparation.spool import FINGERPRINT_FILE
 from data_pipelines.records.clip import UNKNOWN
 from data_pipelines.records.metadata import INFO_FILE, PreparedSet, read_metadata
-from data_pipelines.synthetic.build import build_dataset, default_directory
-from data_pipelines.synthetic.drawn import write_drawn_set
-from data_pipelines.synthetic.presets import find_preset
 
 log = logging.getLogger(__name__)
 
 
-def build_data(config: ExperimentConfig) -> ExperimentConfig:
+def build_data(config: Experiment) -> Experiment:
     """Makes the configured set if it has a builder and is not there yet; fills in its path.
 
     Raises:
@@ -36,6 +34,11 @@ def build_data(config: ExperimentConfig) -> ExperimentConfig:
         raise ConfigError("config.data.path is empty: name a prepared set, --config.data.path=DIR")
     if not data.builder:
         return config
+    # Imported here: the generator loads a renderer and a speech synthesiser.
+    from data_pipelines.synthetic.build import build_dataset, default_directory
+    from data_pipelines.synthetic.drawn import write_drawn_set
+    from data_pipelines.synthetic.presets import find_preset
+
     if data.builder == "drawn":
         path = pathlib.Path(data.path or "runs/drawn-set")
         if not (path / INFO_FILE).exists():
@@ -118,16 +121,25 @@ def copy_preparation(config: DataConfig, workdir: pathlib.Path) -> None:
         shutil.copyfile(path, workdir / FINGERPRINT_FILE)
 
 
-def measure_priors(
-    config: ExperimentConfig, source: TFRecordSource, strata: Sequence[Stratum]
-) -> LossConfig:
-    """The loss with the training's shares of fakes, which logit adjustment needs.
+def describe_training(config: DataConfig) -> tuple[str, ...]:
+    """What each set that is trained on holds, by content, in their order.
+
+    Its name and split, its number of clips, hashes of its records and of how it was prepared.
+    """
+    return tuple(
+        _describe(_open(config, path, config.train_split), config.train_split)
+        for path in (config.path, *config.extra_paths)
+    )
+
+
+def measure_priors(config: DataConfig, source: TFRecordSource, strata: Sequence[Stratum]) -> Priors:
+    """The training's shares of fakes, which logit adjustment needs.
 
     A clip counts as often as it is drawn. One clip of each kind is added to the counts: a set of
     only fakes has no finite log-odds.
     """
     weights = clip_weights(strata).tolist()
-    shares = [fake_shares(clip, config.data.augment) for clip in source.summaries]
+    shares = [fake_shares(clip, config.applied_augment) for clip in source.summaries]
 
     def share(label: str) -> float:
         fake = sum(weight * clip[label] for weight, clip in zip(weights, shares, strict=True))
@@ -138,11 +150,17 @@ def measure_priors(
         )
         return (fake + 1) / (known + 2)
 
-    return dataclasses.replace(
-        config.loss,
-        prior_fake=share("label"),
-        prior_fake_video=share("label_video"),
-        prior_fake_audio=share("label_audio"),
+    return Priors(share("label"), share("label_video"), share("label_audio"))
+
+
+def _describe(source: TFRecordSource, split: str) -> str:
+    directory = source.directories[0]
+    file = directory / FINGERPRINT_FILE
+    settings = json.loads(file.read_bytes())["settings"] if file.exists() else {}
+    prepared = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    return (
+        f"{read_metadata(directory).name}/{split}: {len(source)} clips, "
+        f"records {source.fingerprint[:16]}, preparation {prepared[:12]}"
     )
 
 

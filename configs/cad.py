@@ -1,8 +1,9 @@
 """The front door: `python train.py --config=configs/cad.py:data=folder,size=tiny`.
 
-An argument chooses presets, `name=choice` joined by commas; any setting can then be overridden,
-e.g. `--config.optimizer.learning_rate=3e-4`. Loss weights, LoRA rank and optimiser are ours: CAD
-(arXiv 2505.15233) publishes none.
+An argument chooses presets, `name=choice` joined by commas; every setting can then be overridden,
+e.g. `--config.optimizer.learning_rate=3e-4`, and `--mode=config` prints all of them. A preset
+states what it changes; the rest is the defaults of `cad_jax/settings`. Loss weights, LoRA rank and
+optimiser are ours: CAD (arXiv 2505.15233) publishes none.
 
     data=synthetic   the embedded synthetic talking faces, made once into the user's cache (default)
     data=folder      a prepared set, named by --config.data.path
@@ -31,7 +32,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs.common import parse_argument
+from cad_jax.settings.presets import complete, parse_argument
 
 CHOICES = {
     "data": ("synthetic", "folder", "fakeavceleb", "drawn"),
@@ -41,214 +42,170 @@ CHOICES = {
 
 
 def get_config(arg: str = "") -> ConfigDict:
-    """The experiment that `arg` chooses.
+    """Every setting of the experiment that `arg` chooses.
 
     Raises:
         ValueError: an unknown option or choice; names the nearest right one.
     """
     options = parse_argument(arg, CHOICES)
-    sizes = {"tiny": tiny, "micro": micro, "small": small, "b16": b16, "l14": l14}
-    experiment = sizes[options["size"]]()
-    experiment["seed"] = 0
-    experiment["data"] |= where(options["data"], options["size"])
-    leave_out(experiment, options["without"])
-    return ConfigDict(experiment).lock()
+    return complete(*SIZES[options["size"]], where(**options), WITHOUT[options["without"]])
 
 
-def where(data: str, size: str) -> dict[str, Any]:
+def where(data: str, size: str, **_: str) -> dict[str, Any]:
     """Where the clips come from."""
     if data == "synthetic":
-        splits = ("test", "test_unseen")
-        preset = size if size in ("tiny", "micro") else "small"
-        return {"path": "", "builder": f"synthetic_{preset}", "test_splits": splits}
+        made = size if size in ("tiny", "micro") else "small"
+        return {"data": {"builder": f"synthetic_{made}", "test_splits": ("test", "test_unseen")}}
     if data == "fakeavceleb":  # 97.7 % of its clips are forged
-        return {"path": "", "builder": "", "test_splits": ("test",), "balance": "class"}
+        return {"data": {"balance": "class"}}
     if data == "drawn":
-        return {"path": "runs/drawn-set", "builder": "drawn", "test_splits": ("test",)}
-    return {"path": "", "builder": "", "test_splits": ("test",)}
+        return {"data": {"path": "runs/drawn-set", "builder": "drawn"}}
+    return {}
 
 
-def leave_out(experiment: dict[str, Any], what: str) -> None:
-    """Changes the experiment to one of the ablations."""
-    model, loss = experiment["model"], experiment["loss"]
-    if what == "alignment":
-        loss |= {"align_clip": 0.0, "align_frame": 0.0, "kl": 0.0, "mismatch": 0.0}
-    elif what == "distillation":
-        loss |= {"distill_feature": 0.0, "distill_response": 0.0}
-    elif what == "fusion":
-        model["fusion"] = "mean"
-    elif what in ("audio", "video"):
-        model["streams"] = "video" if what == "audio" else "audio"
+WITHOUT: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "alignment": {"loss": {"align_clip": 0.0, "align_frame": 0.0, "kl": 0.0, "mismatch": 0.0}},
+    "distillation": {"loss": {"distill_feature": 0.0, "distill_response": 0.0}},
+    "fusion": {"model": {"fusion": "mean"}},
+    "audio": {"model": {"streams": "video"}},
+    "video": {"model": {"streams": "audio"}},
+}
 
 
-def tiny() -> dict[str, Any]:
-    """From scratch: mouth crops for alignment, whole faces for the specific path."""
-    data = {
+def from_scratch(width: int, heads: int, mouth: int, face: int, **depths: int) -> dict[str, Any]:
+    """Towers from random weights: mouth crops for alignment, whole faces for the specific path.
+
+    Args:
+        width, heads: of every tower and of what follows.
+        mouth, face: sides of the crops, pixels.
+        depths: transformer blocks by tower; 2 where nothing is said.
+    """
+    sizes = {"width": width, "heads": heads}
+    picture = sizes | {"stem": "conv", "pool": "mean_max"}
+    towers: dict[str, dict[str, Any]] = {
+        "video": picture | {"image_size": mouth},
+        "audio": sizes,
+        "specific_video": picture | {"image_size": face, "residual": True},
+        "specific_audio": sizes | {"stem": "spectrogram"},
+    }
+    return {
+        **{name: tower | {"depth": depths.get(name, 2)} for name, tower in towers.items()},
+        "specific_towers": ("video", "audio"),
+        "lora": {"rank": 0},
+        **sizes,
+        "temporal_depth": 2,
+        "centre_time": True,
+    }
+
+
+# What the presets from scratch share.
+SYNTHETIC_AUGMENT = {
+    "flip": 0.5,
+    "colour": 0.5,
+    "gain": 0.5,
+    "noise": 0.2,
+    "sync_shift": 0.25,
+    "sync_exchange": 0.1,
+    "drop_video": 0.05,
+    "drop_audio": 0.05,
+}
+SYNTHETIC_LOSS = {
+    "uni": 1.0,
+    "align_clip": 0.3,
+    "kl": 0.01,
+    "distill_feature": 0.1,
+    "distill_response": 0.1,
+    "mismatch": 0.3,
+}
+
+TINY = {
+    "data": {
         "clip": {"seconds": 1.6, "frames": 8, "image_size": 96, "mouth_size": 32},
         "batch_size": 24,
-        "workers": 0,
-        "limit": 0,
-        "features": False,
-        "extra_paths": (),
-        "evaluate_paths": (),
-        "mixture_weights": (),
-        "balance": "none",
-        "genuine_only": "none",
-        "train_split": "train",
-        "validation_split": "val",
+        "augment": SYNTHETIC_AUGMENT,
+    },
+    "model": from_scratch(128, 4, 32, 96, specific_video=0, specific_audio=0) | {"embedding": 64},
+    "loss": SYNTHETIC_LOSS,
+    "optimizer": {"learning_rate": 2e-3, "warmup_steps": 50, "weight_decay": 0.05},
+    "train": {"steps": 500, "log_every": 10, "evaluate_every": 100, "checkpoint_every": 100},
+}
+
+# A change of TINY.
+MICRO = {
+    "train": {"steps": 150, "evaluate_every": 150, "checkpoint_every": 150},
+    "evaluation": {"bootstrap": 200},
+}
+
+SMALL = {
+    "data": {
+        "clip": {"seconds": 1.6, "frames": 16, "image_size": 128, "mouth_size": 48},
+        "batch_size": 128,
+        "workers": 8,
+        "augment": SYNTHETIC_AUGMENT,
+    },
+    "model": from_scratch(256, 8, 48, 128, audio=4)
+    | {"embedding": 128, "compute_dtype": "bfloat16"},
+    "loss": SYNTHETIC_LOSS,
+    "optimizer": {"learning_rate": 1e-3, "warmup_steps": 500, "weight_decay": 0.05},
+    "train": {"steps": 10_000, "log_every": 50, "evaluate_every": 1000, "checkpoint_every": 1000},
+    "evaluation": {"batch_size": 256},
+}
+
+# CAD's towers, frozen, with adapters; the same 16 faces of 3.2 s serve both paths. Records of 4 s
+# leave room for a shift of the sound. Weights and augmentation are a first choice, never tuned.
+B16 = {
+    "data": {
+        "batch_size": 32,
+        "workers": 8,
         "augment": {
             "flip": 0.5,
             "colour": 0.5,
+            "jpeg": 0.3,
             "gain": 0.5,
             "noise": 0.2,
-            "sync_shift": 0.25,
+            "sync_shift": 0.2,
             "sync_exchange": 0.1,
-            "pseudo_fake": 0.0,
-            "pseudo_fake_traces": "clear",
             "drop_video": 0.05,
             "drop_audio": 0.05,
         },
-    }
-    model = {
-        "video": vit(image_size=32, patch_size=16, residual=False),
-        "audio": whisper(),
-        "specific_video": vit(image_size=96, patch_size=16, depth=0, residual=True),
-        "specific_audio": whisper(depth=0, stem="spectrogram"),
-        "lora": {"rank": 0},
-        "width": 128,
-        "heads": 4,
-        "embedding": 64,
-        "temporal_depth": 2,
-        "centre_time": True,
-        "cross_depth": 1,
-        "fusion_depth": 2,
-    }
-    loss = {
-        "cls": 1.0,
-        "uni": 1.0,
-        "align_clip": 0.3,
-        "align_frame": 0.5,
-        "kl": 0.01,
-        "distill_feature": 0.1,
-        "distill_response": 0.1,
-        "mismatch": 0.3,
-    }
-    optimizer = {
-        "learning_rate": 2e-3,
-        "warmup_steps": 50,
-        "weight_decay": 0.05,
-        "decay_scale": (("(kernel|embedding)$", 1.0), (".*", 0.0)),
-    }
-    mesh = {"data": -1, "fsdp": 1}
-    train = {
-        "steps": 500,
-        "log_every": 10,
-        "evaluate_every": 100,
-        "checkpoint_every": 100,
-        "early_stop": 0,
-        "profile_at": 0,
-    }
-    evaluation = {"batch_size": 32, "bootstrap": 1000}
-
-    return {
-        "data": data,
-        "model": model,
-        "loss": loss,
-        "optimizer": optimizer,
-        "init": {"video": "", "audio": "", "run": "", "exclude": ()},
-        "mesh": mesh,
-        "train": train,
-        "evaluation": evaluation,
-    }
-
-
-def micro() -> dict[str, Any]:
-    """`tiny`, shortened."""
-    experiment = tiny()
-    experiment["train"] |= {"steps": 150, "evaluate_every": 150, "checkpoint_every": 150}
-    experiment["evaluation"] |= {"bootstrap": 200}
-    return experiment
-
-
-def small() -> dict[str, Any]:
-    """`tiny`, wider, deeper and longer, on larger crops."""
-    experiment = tiny()
-    experiment["data"]["clip"] |= {"frames": 16, "image_size": 128, "mouth_size": 48}
-    experiment["data"] |= {"batch_size": 128, "workers": 8}
-    wide = {"width": 256, "heads": 8}
-    experiment["model"] |= {
-        "video": vit(image_size=48, patch_size=16, residual=False, **wide),
-        "audio": whisper(**wide | {"depth": 4}),
-        "specific_video": vit(image_size=128, patch_size=16, residual=True, **wide),
-        "specific_audio": whisper(stem="spectrogram", **wide),
-        "width": 256,
-        "heads": 8,
-        "embedding": 128,
-        "compute_dtype": "bfloat16",
-    }
-    experiment["optimizer"] |= {"learning_rate": 1e-3, "warmup_steps": 500}
-    experiment["train"] |= {
-        "steps": 10_000,
-        "log_every": 50,
-        "evaluate_every": 1000,
-        "checkpoint_every": 1000,
-    }
-    experiment["evaluation"] |= {"batch_size": 256}
-    return experiment
-
-
-def b16() -> dict[str, Any]:
-    """CAD's towers, frozen, with adapters; the same 16 faces serve both paths."""
-    experiment = tiny()
-    experiment["data"]["clip"] = {
-        "seconds": 3.2,  # of records of 4 s: room for a shift of the sound
-        "frames": 16,
-        "image_size": 224,
-        "mouth_size": 0,
-    }
-    experiment["data"] |= {"batch_size": 32, "workers": 8}
-    experiment["model"] = {
-        "video": {"image_size": 224, "patch_size": 16, "width": 768, "depth": 12, "heads": 12},
-        "audio": {"mels": 80, "width": 768, "depth": 12, "heads": 12},
-        "lora": {"rank": 8, "alpha": 16.0, "targets": ("query", "key", "value", "out")},
-        "width": 512,
-        "heads": 8,
-        "embedding": 256,
-        "cross_depth": 1,
-        "fusion_depth": 2,
+    },
+    "model": {
+        "lora": {"targets": ("query", "key", "value", "out")},
         "compute_dtype": "bfloat16",
         "frozen_dtype": "bfloat16",
         "remat": True,
-    }
-    experiment["init"] |= {"video": "weights/clip_vit_b_16", "audio": "weights/whisper_small"}
-    experiment["optimizer"] |= {
+    },
+    "loss": {
+        "cls": 1.0,
+        "uni": 0.5,
+        "align_clip": 0.5,
+        "align_frame": 0.2,
+        "kl": 0.1,
+        "distill_feature": 0.2,
+        "distill_response": 0.2,
+        "mismatch": 0.2,
+    },
+    "optimizer": {
         "learning_rate": 3e-4,
         "warmup_steps": 500,
+        "weight_decay": 0.05,
         "trainable": (("lora_", True), ("_tower/", False), (".*", True)),
-    }
-    experiment["train"] |= {
-        "steps": 10_000,
-        "log_every": 50,
-        "evaluate_every": 1000,
-        "checkpoint_every": 1000,
-    }
-    return experiment
+    },
+    "init": {"video": "weights/clip_vit_b_16", "audio": "weights/whisper_small"},
+    "train": {"steps": 10_000, "log_every": 50, "evaluate_every": 1000, "checkpoint_every": 1000},
+}
 
+# A change of B16.
+L14 = {
+    "model": {"video": {"patch_size": 14, "width": 1024, "depth": 24, "heads": 16}},
+    "init": {"video": "weights/clip_vit_l_14"},
+}
 
-def l14() -> dict[str, Any]:
-    """`b16` with the larger picture tower."""
-    experiment = b16()
-    experiment["model"]["video"] |= {"patch_size": 14, "width": 1024, "depth": 24, "heads": 16}
-    experiment["init"] |= {"video": "weights/clip_vit_l_14"}
-    return experiment
-
-
-def vit(**values: object) -> dict[str, object]:
-    """A small picture tower with a convolutional stem."""
-    defaults = {"width": 128, "depth": 2, "heads": 4, "stem": "conv", "pool": "mean_max"}
-    return defaults | values
-
-
-def whisper(**values: object) -> dict[str, object]:
-    """A small sound tower."""
-    return {"mels": 80, "width": 128, "depth": 2, "heads": 4} | values
+SIZES = {
+    "tiny": (TINY,),
+    "micro": (TINY, MICRO),
+    "small": (SMALL,),
+    "b16": (B16,),
+    "l14": (B16, L14),
+}

@@ -24,11 +24,11 @@ _PROFILE = flags.DEFINE_string("profile", None, "Folder for a trace of the timed
 def main(argv: list[str]) -> int:
     """0, or 1 after one line on standard error."""
     absl_logging.set_verbosity(absl_logging.ERROR)  # JAX names every backend that is not there
-    from cad_jax.experiment import ExperimentConfig
-    from cad_jax.training.benchmark import time_step, with_features
+    from cad_jax.lab.step_timing import time_step, with_features
+    from cad_jax.settings.experiment import Experiment
 
     try:
-        config = ExperimentConfig.from_mapping(_CONFIG.value.to_dict())
+        config = Experiment.from_mapping(_CONFIG.value.to_dict())
         profile = pathlib.Path(_PROFILE.value) if _PROFILE.value else None
         live = time_step(config, _STEPS.value, profile)
         print(live.line())

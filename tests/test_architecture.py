@@ -1,59 +1,83 @@
 """Imports run one way; this reads them from the source and keeps it so."""
 
 import ast
+import graphlib
 import pathlib
 
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-# Package -> what of the project its modules may import besides itself.
+# Room -> the rooms of the project that its modules may import from, besides itself. A room is a
+# package or a module directly below `cad_jax` or `data_pipelines`.
 ALLOWED = {
-    "data_pipelines": (),
-    "configs": ("data_pipelines.errors",),
-    "cad_jax.types": (),
-    "cad_jax.config": ("data_pipelines.errors",),
-    "cad_jax.shapes": (),
-    "cad_jax.parallel": ("cad_jax.types", "data_pipelines.errors"),
-    "cad_jax.telemetry": (),
-    "cad_jax.models": ("cad_jax.types", "data_pipelines.records.clip"),
-    "cad_jax.losses": ("cad_jax.types", "cad_jax.parallel.mesh"),
-    "cad_jax.checkpoint": ("cad_jax.models.functional", "cad_jax.shapes", "data_pipelines.errors"),
-    "cad_jax.weights": (
-        "cad_jax.shapes",
-        "cad_jax.config",
-        "cad_jax.models",
-        "data_pipelines.errors",
-        "data_pipelines.records",
+    "data_pipelines.errors": "",
+    "data_pipelines.paths": "errors",
+    "data_pipelines.metrics": "",
+    "data_pipelines.records": "errors",
+    "data_pipelines.forgeries": "errors records",
+    "data_pipelines.loading": "errors forgeries records",
+    "data_pipelines.benchmarks": "errors records",
+    "data_pipelines.media": "benchmarks errors records",
+    "data_pipelines.splits": "benchmarks errors records",
+    "data_pipelines.preparation": "benchmarks errors media records splits",
+    "data_pipelines.synthetic": "errors forgeries media records",
+    "data_pipelines.audit": "errors forgeries media metrics records",
+    "data_pipelines.commands": (
+        "audit benchmarks errors loading media paths preparation records splits"
     ),
-    "cad_jax.experiment": (
-        "cad_jax.config",
-        "cad_jax.losses",
-        "cad_jax.models",
-        "cad_jax.training.optimizer",
-        "data_pipelines.loading",
+    "cad_jax.types": "",
+    "cad_jax.arrays": "",
+    "cad_jax.numerics": "",
+    "cad_jax.settings": "data_pipelines.errors data_pipelines.loading",
+    "cad_jax.parallel": "types data_pipelines.errors",
+    "cad_jax.telemetry": "",
+    "cad_jax.models": "numerics settings types data_pipelines.records",
+    "cad_jax.losses": "numerics parallel settings types",
+    "cad_jax.weights": "arrays models settings data_pipelines.errors data_pipelines.records",
+    "cad_jax.data": (
+        "settings data_pipelines.errors data_pipelines.loading data_pipelines.preparation "
+        "data_pipelines.records data_pipelines.synthetic"
     ),
-    "cad_jax.data": ("cad_jax.config", "cad_jax.experiment", "cad_jax.losses", "data_pipelines"),
+    "cad_jax.run": (
+        "arrays models parallel settings types weights data_pipelines.errors "
+        "data_pipelines.loading data_pipelines.metrics data_pipelines.records"
+    ),
+    "cad_jax.training": (
+        "data losses models parallel run settings telemetry types data_pipelines.errors "
+        "data_pipelines.loading data_pipelines.preparation data_pipelines.records"
+    ),
     "cad_jax.evaluation": (
-        "cad_jax.config",
-        "cad_jax.data",
-        "cad_jax.experiment",
-        "cad_jax.inference",
-        "cad_jax.losses",
-        "cad_jax.models",
-        "cad_jax.parallel",
-        "cad_jax.types",
-        "cad_jax.weights",
-        "data_pipelines",
+        "data models run settings data_pipelines.errors data_pipelines.loading "
+        "data_pipelines.metrics data_pipelines.preparation data_pipelines.records"
     ),
-    "cad_jax.training": ("cad_jax", "data_pipelines"),
-    "cad_jax.inference": ("cad_jax", "data_pipelines"),
-    "cad_jax.modes": ("cad_jax", "data_pipelines"),
-    "scripts": ("cad_jax", "data_pipelines"),
-    "train": ("cad_jax", "data_pipelines"),
+    "cad_jax.detector": (
+        "run settings data_pipelines.benchmarks data_pipelines.loading data_pipelines.media "
+        "data_pipelines.preparation data_pipelines.records"
+    ),
+    "cad_jax.lab": (
+        "losses models parallel run settings telemetry training weights data_pipelines.audit "
+        "data_pipelines.errors data_pipelines.loading data_pipelines.records"
+    ),
+    "cad_jax.commands": (
+        "data detector evaluation lab parallel run settings training data_pipelines.commands "
+        "data_pipelines.errors"
+    ),
+    "cad_jax": "detector settings",
+    "configs": "cad_jax.settings",
+    "scripts": (
+        "cad_jax.commands cad_jax.lab cad_jax.settings cad_jax.weights data_pipelines.audit "
+        "data_pipelines.benchmarks data_pipelines.commands data_pipelines.errors "
+        "data_pipelines.lab data_pipelines.loading data_pipelines.media data_pipelines.paths "
+        "data_pipelines.records data_pipelines.splits data_pipelines.synthetic"
+    ),
+    "train": "cad_jax.commands",
 }
-# Worker processes import data_pipelines and must not touch the accelerator.
+# Worker processes import data_pipelines and must not touch the accelerator; settings are read
+# before anything is loaded.
+WITHOUT_JAX = ("data_pipelines", "cad_jax.settings", "configs")
 ACCELERATOR = ("jax", "flax", "optax", "orbax", "clu")
+PROJECT = ("cad_jax", "configs", "data_pipelines", "scripts", "train")
 
 
 def modules():
@@ -66,31 +90,69 @@ def name_of(path):
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imports_of(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+def room_of(module):
+    parts = module.split(".")
+    return ".".join(parts[:2] if parts[0] in ("cad_jax", "data_pipelines") else parts[:1])
+
+
+def allowed_rooms(room):
+    family = room.split(".")[0]
+    return {name if "." in name else f"{family}.{name}" for name in ALLOWED[room].split()}
+
+
+def imports_of(source):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            yield node.module
+            assert node.level == 0, "a relative import"
+            module = str(node.module)
+            whole = module in ("cad_jax", "data_pipelines")  # `from package import room`
+            yield from (f"{module}.{alias.name}" if whole else module for alias in node.names)
 
 
-def is_within(name, package):
-    return name == package or name.startswith(f"{package}.")
+def faults(module, source):
+    """What a module imports that its room may not."""
+    room = room_of(module)
+    for imported in imports_of(source):
+        top, other = imported.split(".")[0], room_of(imported)
+        if top in PROJECT and other not in {room, *allowed_rooms(room)}:
+            yield f"{module} may not import {imported}"
+        if top in ACCELERATOR and module.startswith(WITHOUT_JAX):
+            yield f"{module} imports {imported}"
 
 
 @pytest.mark.parametrize("path", list(modules()), ids=name_of)
 def test_imports_run_one_way(path):
-    name = name_of(path)
-    if name == "cad_jax":
-        return
-    (package,) = (p for p in ALLOWED if is_within(name, p))
-    for imported in imports_of(path):
-        own = imported.split(".")[0] in ("cad_jax", "configs", "data_pipelines", "train")
-        allowed = any(is_within(imported, p) for p in (package, *ALLOWED[package]))
-        assert allowed or not own, f"{name} may not import {imported}"
-        if package == "data_pipelines":
-            assert imported.split(".")[0] not in ACCELERATOR, f"{name} imports {imported}"
+    assert not list(faults(name_of(path), path.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("cad_jax.training.loop", "from cad_jax.lab.parity import measure_parity"),
+        ("cad_jax.run.scoring", "import cad_jax.training.loop"),
+        ("cad_jax.detector", "def f():\n    from cad_jax.commands.train import main"),
+        ("data_pipelines.loading.draw", "from cad_jax.types import Batch"),
+        ("data_pipelines.records.clip", "import jax.numpy as jnp"),
+        ("cad_jax.settings.loss", "import jax"),
+    ],
+)
+def test_a_planted_import_is_seen(module, source):
+    assert list(faults(module, source))
+
+
+def test_no_room_leads_back_to_itself():
+    graph = {room: allowed_rooms(room) for room in ALLOWED if room not in ("cad_jax",)}
+    assert len(list(graphlib.TopologicalSorter(graph).static_order())) >= len(graph)
+
+
+def test_no_room_is_allowed_what_it_does_not_use():
+    used = {room: set() for room in ALLOWED}
+    for path in modules():
+        used[room_of(name_of(path))] |= {room_of(name) for name in imports_of(path.read_text())}
+    spare = {room: allowed_rooms(room) - used[room] for room in ALLOWED}
+    assert not {room: names for room, names in spare.items() if names}
 
 
 def test_entry_point_is_short():

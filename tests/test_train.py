@@ -14,7 +14,7 @@ CONFIG = "--config=configs/cad.py"
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Flag --config must have a value"),
+        ([], "name an experiment, --config=FILE"),
         ([CONFIG + ":sise=tiny"], "config option 'sise': did you mean 'size'?"),
         ([CONFIG + ":size=tny"], "config option 'size=tny': did you mean 'tiny'?"),
         ([CONFIG, "--config.modle.width=3"], 'Did you mean "model" instead of "modle"?'),
@@ -24,7 +24,7 @@ CONFIG = "--config=configs/cad.py"
         ([CONFIG, "--config.data.batch_size=0"], "batch_size must be at least 1, not 0"),
         (
             [CONFIG, "--mode=fly"],
-            "should be one of <train|evaluate|pretrain|features|compile>",
+            "should be one of <train|evaluate|pretrain|features|compile|",
         ),
         ([CONFIG, "extra"], "unexpected argument 'extra'"),
         ([CONFIG + ":data=folder"], "config.data.path is empty"),

@@ -10,16 +10,16 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from cad_jax.config import ConfigError, differences, unstructure
 from cad_jax.data import evaluated_sets, open_evaluation
 from cad_jax.evaluation import metrics
 from cad_jax.evaluation.report import evaluate_table
 from cad_jax.evaluation.scores import ScoreTable, to_videos, write_scores
-from cad_jax.evaluation.scoring import Scores
 from cad_jax.evaluation.strips import choose_clips, cut_strips
 from cad_jax.evaluation.summary import auc_with_interval, number, render
-from cad_jax.experiment import ExperimentConfig
-from cad_jax.inference import Detector
+from cad_jax.run.placement import LoadedRun
+from cad_jax.run.scoring import Scores, make_scorer
+from cad_jax.settings.experiment import Experiment
+from cad_jax.settings.structure import ConfigError, differences, unstructure
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.preparation.run import recorded_split
 from data_pipelines.records.atomic import write_json
@@ -38,28 +38,29 @@ class ScoredSplit(NamedTuple):
     videos: ScoreTable
 
 
-def evaluate(detector: Detector, config: ExperimentConfig, workdir: pathlib.Path) -> None:
+def evaluate(run: LoadedRun, config: Experiment, workdir: str | pathlib.Path) -> None:
     """Scores validation and test splits; prints and writes scores and metrics of each.
 
     Writes `evaluation/scores-<split>.csv` (a row a clip), `evaluation/metrics-<split>.json`
     (figures of clips and of whole videos) and `evaluation/report-<split>.png` (one page).
 
     Args:
-        detector: from a run.
+        run: whose detector is judged.
         config: names the prepared sets and their splits, batch size and resamplings.
         workdir: where `evaluation/` goes.
 
     Raises:
-        ConfigError: the detector was trained as another model than `config` says.
+        ConfigError: the run was trained as another model than `config` says.
         UserError: no such set or split; a damaged shard.
     """
-    _refuse_other_model(detector.config, config)
-    output = workdir / "evaluation"
+    _refuse_other_model(run.config, config)
+    scorer = make_scorer(run.config, run.mesh)
+    output = pathlib.Path(workdir) / "evaluation"
     threshold = float("nan")
     splits = tuple(dict.fromkeys((config.data.validation_split, *config.data.test_splits)))
     for split in splits:
         source = open_evaluation(config.data, split)
-        scores = detector.scorer.split(detector.params, source, f"scoring {split}")
+        scores = scorer.split(run.params, source, f"scoring {split}")
         table = score_table(source.summaries, scores)
         videos = to_videos(table)
         if split == config.data.validation_split:
@@ -67,9 +68,9 @@ def evaluate(detector: Detector, config: ExperimentConfig, workdir: pathlib.Path
             threshold = metrics.best_threshold(videos.label[known], videos.p_fake[known])
         if jax.process_index() == 0:
             scored = ScoredSplit(split, source, table, videos)
-            _report(scored, threshold, detector.step, config, output)
+            _report(scored, threshold, run.step, config, output)
     if jax.process_index() == 0:
-        print(f"\ncheckpoint  {detector.checkpoint}")
+        print(f"\ncheckpoint  {run.folder}")
         for title, pattern in FILES.items():
             print(f"{title:10}  {output / pattern.format(_any_of(splits))}")
 
@@ -116,7 +117,7 @@ def _report(
     split: ScoredSplit,
     threshold: float,
     step: int,
-    config: ExperimentConfig,
+    config: Experiment,
     output: pathlib.Path,
 ) -> None:
     # Imported here: Matplotlib takes a second that the start of a training need not wait for.
@@ -161,7 +162,7 @@ def _any_of(names: tuple[str, ...]) -> str:
     return names[0] if len(names) == 1 else f"{{{','.join(names)}}}"
 
 
-def _refuse_other_model(trained: ExperimentConfig, asked: ExperimentConfig) -> None:
+def _refuse_other_model(trained: Experiment, asked: Experiment) -> None:
     for part in ("model", "data.clip"):
         old, new = trained, asked
         for name in part.split("."):

@@ -10,15 +10,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from cad_jax.losses.masks import masked_sum
+from cad_jax.losses.term import Term, TermInputs
+from cad_jax.numerics import unit
 from cad_jax.types import MaskedSum
-
-NORM_FLOOR = 1e-12  # squared; keeps the gradient of a zero vector's direction finite
-
-
-def unit(x: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
-    """Scales vectors to unit length in float32; zero stays zero, with a finite gradient."""
-    x = x.astype(jnp.float32)
-    return x * jax.lax.rsqrt(jnp.sum(x * x, axis=-1, keepdims=True) + NORM_FLOOR)
 
 
 def feature_distillation(
@@ -69,3 +63,39 @@ def response_distillation(
     real = jax.nn.log_sigmoid(-teacher) - jax.nn.log_sigmoid(-student)
     divergence = jax.nn.sigmoid(teacher) * fake + jax.nn.sigmoid(-teacher) * real
     return masked_sum(temperature**2 * divergence, mask)
+
+
+def _distill_feature(x: TermInputs) -> dict[str, MaskedSum]:
+    stop = x.config.stop_gradient
+    return {
+        "distill_feature_video": feature_distillation(
+            x.outputs.predicted_video, x.outputs.specific_video, x.masks.has_video, stop
+        ),
+        "distill_feature_audio": feature_distillation(
+            x.outputs.predicted_audio, x.outputs.specific_audio, x.masks.has_audio, stop
+        ),
+    }
+
+
+def _distill_response(x: TermInputs) -> dict[str, MaskedSum]:
+    temperature, stop = x.config.distill_temperature, x.config.stop_gradient
+    return {
+        "distill_response_video": response_distillation(
+            x.outputs.student_logit_video,
+            x.outputs.logit_video,
+            x.masks.has_video,
+            temperature,
+            stop,
+        ),
+        "distill_response_audio": response_distillation(
+            x.outputs.student_logit_audio,
+            x.outputs.logit_audio,
+            x.masks.has_audio,
+            temperature,
+            stop,
+        ),
+    }
+
+
+DISTILL_FEATURE = Term("distill_feature", _distill_feature)
+DISTILL_RESPONSE = Term("distill_response", _distill_response)

@@ -6,7 +6,7 @@ The forms differ in `_candidates` alone: what a clip's own pair is measured agai
 """
 
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +14,12 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float, Int
 
+from cad_jax.losses.clip_embedding import clip_embeddings, is_present
 from cad_jax.losses.masks import LOG_ZERO, masked_sum
+from cad_jax.losses.term import Term, TermInputs
 from cad_jax.parallel.mesh import BATCH_AXES
+from cad_jax.settings.loss import Form
 from cad_jax.types import MaskedSum
-
-Form = Literal["dense", "gather", "ring"]
 
 
 class Side(NamedTuple):
@@ -189,3 +190,23 @@ def _cotangent(side: Side, d_z: Float[Array, "b d"]) -> Side:
 
 
 _ring.defvjp(_ring_forward, _ring_backward)
+
+
+def _align_clip(x: TermInputs) -> dict[str, MaskedSum]:
+    video, audio = clip_embeddings(x.outputs)
+    term = info_nce(
+        video,
+        audio,
+        x.outputs.clip_scale,
+        positive=x.masks.genuine,
+        hard=x.masks.out_of_sync,
+        has_video=x.masks.has_video & is_present(video),
+        has_audio=x.masks.has_audio & is_present(audio),
+        pair=x.batch["pair"],
+        mesh=x.mesh,
+        form=x.config.info_nce,
+    )
+    return {"align_clip": term}
+
+
+ALIGN_CLIP = Term("align_clip", _align_clip, pretrains=True)

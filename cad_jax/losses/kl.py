@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from cad_jax.losses.masks import masked_sum
+from cad_jax.losses.term import Term, TermInputs
 from cad_jax.types import MaskedSum
 
 
@@ -27,3 +28,14 @@ def alignment_kl(
     log_p = jax.nn.log_softmax(shared_video.astype(jnp.float32) / temperature)
     log_q = jax.nn.log_softmax(shared_audio.astype(jnp.float32) / temperature)
     return masked_sum(jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1), mask)
+
+
+def _kl(x: TermInputs) -> dict[str, MaskedSum]:
+    frames = x.outputs.align_mask & x.masks.genuine[:, None]
+    term = alignment_kl(
+        x.outputs.shared_video, x.outputs.shared_audio, frames, x.config.kl_temperature
+    )
+    return {"kl": term}
+
+
+KL = Term("kl", _kl)

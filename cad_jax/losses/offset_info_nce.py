@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from cad_jax.losses.masks import LOG_ZERO, masked_sum
+from cad_jax.losses.term import Term, TermInputs
+from cad_jax.settings.model import SYNC_RADIUS
 from cad_jax.types import MaskedSum
 
 
@@ -20,7 +22,7 @@ def offset_info_nce(
     align_mask: Bool[Array, "b k"],
     speech_mask: Bool[Array, "b g"],
     in_sync: Bool[Array, " b"],
-    radius: int = 15,
+    radius: int = SYNC_RADIUS,
     near: int = 1,
 ) -> MaskedSum:
     """InfoNCE of each frame over the same clip's sound at offsets -radius..radius.
@@ -71,3 +73,20 @@ def _similarities(
 def _at_bins(values: Array, bins: Int[Array, "b k o"]) -> Array:
     """Picks bins of the last axis; outside the grid the nearest one, which the caller masks."""
     return jnp.take_along_axis(values, bins, axis=-1, mode="clip")
+
+
+def _align_frame(x: TermInputs) -> dict[str, MaskedSum]:
+    term = offset_info_nce(
+        x.outputs.z_video,
+        x.outputs.z_audio,
+        x.outputs.frame_scale,
+        x.outputs.grid_index,
+        x.outputs.align_mask,
+        x.outputs.speech_mask,
+        x.masks.in_sync,
+        near=x.config.offset_near,
+    )
+    return {"align_frame": term}
+
+
+ALIGN_FRAME = Term("align_frame", _align_frame, pretrains=True)

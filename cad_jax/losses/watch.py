@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from cad_jax.losses.clip_embedding import clip_embeddings, is_present
-from cad_jax.losses.distillation import unit
 from cad_jax.losses.masks import clip_masks, masked_sum
+from cad_jax.numerics import unit
 from cad_jax.types import Batch, MaskedSum, Outputs
 
 SYNC_TOLERANCE = 1  # bins of 40 ms

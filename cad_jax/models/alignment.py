@@ -10,15 +10,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
-from cad_jax.models.config import CADConfig
 from cad_jax.models.layers import MLP, Attention, gelu, layer_norm
-from cad_jax.models.lora import Linear, Precision
+from cad_jax.models.lora import Linear
 from cad_jax.models.tracks import Track, masked_mean, time_embedding
-
-
-def unit(x: Float[Array, "*rows e"]) -> Float[Array, "*rows e"]:
-    """Scale to length 1; near 0 the length goes to 0 smoothly, with finite gradients."""
-    return x / jnp.sqrt(jnp.sum(x**2, axis=-1, keepdims=True) + 1e-8)
+from cad_jax.numerics import unit
+from cad_jax.settings.model import CADConfig
 
 
 class TemporalConv(nnx.Module):
@@ -42,13 +38,13 @@ class AlignmentProjector(nnx.Module):
     """From a tower's features to the model's width, and on to unit alignment embeddings."""
 
     def __init__(self, inputs: int, config: CADConfig, *, rngs: nnx.Rngs) -> None:
-        precision = Precision.of_heads(config)
+        dtype = config.compute_dtype
         self.centre_time = config.centre_time
         self.input_norm = layer_norm(inputs, rngs)
-        self.input = Linear(inputs, config.width, precision=precision, rngs=rngs)
+        self.input = Linear(inputs, config.width, dtype=dtype, rngs=rngs)
         self.convs = nnx.List(TemporalConv(config, rngs=rngs) for _ in range(config.temporal_depth))
         self.norm = layer_norm(config.width, rngs)
-        self.embedding = Linear(config.width, config.embedding, precision=precision, rngs=rngs)
+        self.embedding = Linear(config.width, config.embedding, dtype=dtype, rngs=rngs)
 
     def __call__(
         self, x: Float[Array, "b n c"], mask: Bool[Array, "b n"]
@@ -71,12 +67,12 @@ class CrossBlock(nnx.Module):
     """Pre-norm attention of one modality to the other, then an MLP."""
 
     def __init__(self, config: CADConfig, *, rngs: nnx.Rngs) -> None:
-        precision = Precision.of_heads(config)
+        dtype = config.compute_dtype
         self.norm = layer_norm(config.width, rngs)
         self.context_norm = layer_norm(config.width, rngs)
-        self.attention = Attention(config.width, config.heads, precision=precision, rngs=rngs)
+        self.attention = Attention(config.width, config.heads, dtype=dtype, rngs=rngs)
         self.mlp_norm = layer_norm(config.width, rngs)
-        self.mlp = MLP(config.width, 4 * config.width, precision=precision, rngs=rngs)
+        self.mlp = MLP(config.width, 4 * config.width, dtype=dtype, rngs=rngs)
 
     def __call__(
         self,

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
-from cad_jax.models.config import CADConfig
 from cad_jax.models.layers import Block, layer_norm, run_blocks
-from cad_jax.models.lora import Linear, Precision
+from cad_jax.models.lora import Linear
 from cad_jax.models.sync import OFFSETS
 from cad_jax.models.tracks import Track, masked_mean, time_embedding
+from cad_jax.settings.model import CADConfig
 
 TRACKS = 4  # shared video, shared audio, specific video, specific audio
 
@@ -23,21 +23,21 @@ class Fusion(nnx.Module):
     """A transformer with a class token, or (`fusion='mean'`) naive: each track's mean, joined."""
 
     def __init__(self, config: CADConfig, *, rngs: nnx.Rngs) -> None:
-        precision = Precision.of_heads(config)
+        dtype = config.compute_dtype
         init = nnx.initializers.normal(0.02)
         self.input_norms = nnx.List(layer_norm(config.width, rngs) for _ in range(TRACKS))
-        self.sync_token = Linear(len(OFFSETS), config.width, precision=precision, rngs=rngs)
+        self.sync_token = Linear(len(OFFSETS), config.width, dtype=dtype, rngs=rngs)
         self.transformer = config.fusion == "transformer"
         if self.transformer:
             self.class_embedding = nnx.Param(init(rngs.params(), (config.width,)))
             self.modality_embedding = nnx.Param(init(rngs.params(), (TRACKS, config.width)))
             self.blocks = nnx.List(
-                Block(config.width, config.heads, precision=precision, rngs=rngs)
+                Block(config.width, config.heads, dtype=dtype, rngs=rngs)
                 for _ in range(config.fusion_depth)
             )
         else:
             inputs = (TRACKS + 1) * config.width
-            self.join = Linear(inputs, config.width, precision=precision, rngs=rngs)
+            self.join = Linear(inputs, config.width, dtype=dtype, rngs=rngs)
         self.ln_post = layer_norm(config.width, rngs)
 
     def __call__(

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
-from cad_jax.models.config import Layer, LoRAConfig
-from cad_jax.models.lora import Linear, Precision
+from cad_jax.models.lora import Linear
+from cad_jax.settings.model import Dtype, Layer, LoRAConfig
 
 NO_LORA = LoRAConfig(rank=0)
 
@@ -47,7 +47,7 @@ class Attention(nnx.Module):
         *,
         key_bias: bool = True,
         lora: LoRAConfig = NO_LORA,
-        precision: Precision,
+        dtype: Dtype = "float32",
         rngs: nnx.Rngs,
     ) -> None:
         def linear(name: Layer, use_bias: bool = True) -> Linear:
@@ -57,7 +57,7 @@ class Attention(nnx.Module):
                 use_bias=use_bias,
                 rank=lora.rank_of(name),
                 alpha=lora.alpha,
-                precision=precision,
+                dtype=dtype,
                 rngs=rngs,
             )
 
@@ -98,19 +98,19 @@ class MLP(nnx.Module):
         *,
         act: Literal["quick_gelu", "gelu"] = "gelu",
         lora: LoRAConfig = NO_LORA,
-        precision: Precision,
+        dtype: Dtype = "float32",
         rngs: nnx.Rngs,
     ) -> None:
         self.activation = ACTIVATIONS[act]
         self.up = Linear(
-            width, hidden, rank=lora.rank_of("up"), alpha=lora.alpha, precision=precision, rngs=rngs
+            width, hidden, rank=lora.rank_of("up"), alpha=lora.alpha, dtype=dtype, rngs=rngs
         )
         self.down = Linear(
             hidden,
             width,
             rank=lora.rank_of("down"),
             alpha=lora.alpha,
-            precision=precision,
+            dtype=dtype,
             rngs=rngs,
         )
 
@@ -132,15 +132,15 @@ class Block(nnx.Module):
         act: Literal["quick_gelu", "gelu"] = "gelu",
         key_bias: bool = True,
         lora: LoRAConfig = NO_LORA,
-        precision: Precision,
+        dtype: Dtype = "float32",
         rngs: nnx.Rngs,
     ) -> None:
         self.attention_norm = layer_norm(width, rngs)
         self.attention = Attention(
-            width, heads, key_bias=key_bias, lora=lora, precision=precision, rngs=rngs
+            width, heads, key_bias=key_bias, lora=lora, dtype=dtype, rngs=rngs
         )
         self.mlp_norm = layer_norm(width, rngs)
-        self.mlp = MLP(width, mlp_ratio * width, act=act, lora=lora, precision=precision, rngs=rngs)
+        self.mlp = MLP(width, mlp_ratio * width, act=act, lora=lora, dtype=dtype, rngs=rngs)
 
     def __call__(
         self,

@@ -4,33 +4,12 @@ One set of base weights serves both paths: each call says whether the adapter ta
 nothing of which parameters are trained.
 """
 
-import dataclasses
-from collections.abc import Mapping
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax.lax import Precision as MatmulPrecision
 from jaxtyping import Array, Float
 
-from cad_jax.models.config import CADConfig
-from cad_jax.models.functional import Params
-
-
-@dataclasses.dataclass(frozen=True)
-class Precision:
-    """Names of the dtypes in which a layer multiplies and in which its base weights are stored."""
-
-    compute: str = "float32"
-    storage: str = "float32"
-
-    @classmethod
-    def of_towers(cls, config: CADConfig) -> "Precision":
-        return cls(config.compute_dtype, config.frozen_dtype)
-
-    @classmethod
-    def of_heads(cls, config: CADConfig) -> "Precision":
-        return cls(config.compute_dtype)
+from cad_jax.settings.model import Dtype
 
 
 class Linear(nnx.Module):
@@ -47,14 +26,14 @@ class Linear(nnx.Module):
         use_bias: bool = True,
         rank: int = 0,
         alpha: float = 1.0,
-        precision: Precision,
+        dtype: Dtype = "float32",
         rngs: nnx.Rngs,
     ) -> None:
         init = nnx.initializers.lecun_normal()
-        self.compute_dtype = precision.compute
+        self.compute_dtype = dtype
         self.lora_scale = alpha / rank if rank else 0.0
-        self.kernel = nnx.Param(init(rngs.params(), (inputs, outputs), precision.storage))
-        self.bias = nnx.Param(jnp.zeros(outputs, precision.storage)) if use_bias else None
+        self.kernel = nnx.Param(init(rngs.params(), (inputs, outputs)))
+        self.bias = nnx.Param(jnp.zeros(outputs)) if use_bias else None
         if rank:
             self.lora_a = nnx.LoRAParam(init(rngs.params(), (inputs, rank), jnp.float32))
             self.lora_b = nnx.LoRAParam(jnp.zeros((rank, outputs), jnp.float32))
@@ -81,52 +60,3 @@ class Linear(nnx.Module):
 def is_adapter(name: str) -> bool:
     """Whether a parameter of this name is half of an adapter."""
     return name.endswith(("/lora_a", "/lora_b"))
-
-
-def merge_lora(params: Mapping[str, jax.Array], alpha: float) -> Params:
-    """Folds every adapter into its kernel: the parameters of the same model at rank 0.
-
-    Their base pass is the adapted pass of what went in. For a tower of which only the adapted pass
-    is used: the base pass is gone.
-
-    Args:
-        params: by name; adapters stand beside their `kernel`.
-        alpha: the adapters' (`LoRAConfig.alpha`); their rank is in their shapes.
-
-    Returns:
-        The parameters without adapters, in the dtypes they had.
-    """
-    merged = {name: array for name, array in params.items() if not is_adapter(name)}
-    return merged | _shifted_kernels(merged, params, alpha)
-
-
-def unmerge_lora(
-    merged: Mapping[str, jax.Array], adapters: Mapping[str, jax.Array], alpha: float
-) -> Params:
-    """The inverse of `merge_lora`, to rounding: takes adapters out of the kernels they are in.
-
-    Args:
-        merged: what `merge_lora` returned.
-        adapters: what it was given; names that are no adapters do not matter.
-        alpha: as it was merged.
-
-    Returns:
-        The parameters, with the adapters beside the kernels.
-    """
-    params = dict(merged) | {name: a for name, a in adapters.items() if is_adapter(name)}
-    return params | _shifted_kernels(merged, adapters, -alpha)
-
-
-def _shifted_kernels(
-    kernels: Mapping[str, jax.Array], adapters: Mapping[str, jax.Array], alpha: float
-) -> Params:
-    """kernel + alpha / rank * A B, computed in float32 whatever the kernels are stored in."""
-    shifted = {}
-    for name, a in adapters.items():
-        if name.endswith("/lora_a"):
-            layer = name.removesuffix("/lora_a")
-            update = jnp.matmul(a, adapters[f"{layer}/lora_b"], precision=MatmulPrecision.HIGHEST)
-            kernel = kernels[f"{layer}/kernel"]
-            total = kernel.astype(jnp.float32) + alpha / a.shape[1] * update
-            shifted[f"{layer}/kernel"] = total.astype(kernel.dtype)
-    return shifted

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
-from cad_jax.models.config import CADConfig
 from cad_jax.models.layers import layer_norm
-from cad_jax.models.lora import Linear, Precision
+from cad_jax.models.lora import Linear
 from cad_jax.models.tracks import Track, masked_mean
+from cad_jax.settings.model import CADConfig
 
 
 @flax.struct.dataclass
@@ -31,11 +31,11 @@ class SpecificPath(nnx.Module):
     """Projects a tower's features and judges each bin; a null token stands in for a modality."""
 
     def __init__(self, inputs: int, config: CADConfig, *, rngs: nnx.Rngs) -> None:
-        precision = Precision.of_heads(config)
-        self.projection = Linear(inputs, config.width, precision=precision, rngs=rngs)
+        dtype = config.compute_dtype
+        self.projection = Linear(inputs, config.width, dtype=dtype, rngs=rngs)
         self.null = nnx.Param(nnx.initializers.normal(0.02)(rngs.params(), (config.width,)))
         self.norm = layer_norm(config.width, rngs)
-        self.logit = Linear(config.width, 1, precision=precision, rngs=rngs)
+        self.logit = Linear(config.width, 1, dtype=dtype, rngs=rngs)
 
     def __call__(self, track: Track) -> SpecificEvidence:
         """Judge the tower's features; the returned track keeps the mask of what really exists."""

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from cad_jax.models.config import ViTConfig, WhisperConfig
 from cad_jax.models.layers import gelu
-from cad_jax.models.lora import Linear, Precision
+from cad_jax.models.lora import Linear
+from cad_jax.settings.model import Dtype, ViTConfig, WhisperConfig
 
 MEL_PATCH = (2, 4)  # mel frames and bins of the spectrogram stem's first map
 
@@ -42,20 +42,19 @@ class ConvStack(nnx.Module):
         sizes: Sequence[int],
         strides: tuple[int, int],
         *,
-        precision: Precision,
+        dtype: Dtype = "float32",
         rngs: nnx.Rngs,
     ) -> None:
         self.patch = patch
         inputs = patch[0] * patch[1] * channels
-        self.first = Linear(inputs, sizes[0], precision=precision, rngs=rngs)
+        self.first = Linear(inputs, sizes[0], dtype=dtype, rngs=rngs)
         self.convs = nnx.List(
             nnx.Conv(
                 inputs,
                 outputs,
                 kernel_size=(3, 3),
                 strides=strides,
-                dtype=precision.compute,
-                param_dtype=precision.storage,
+                dtype=dtype,
                 rngs=rngs,
             )
             for inputs, outputs in itertools.pairwise(sizes)
@@ -73,12 +72,12 @@ class ImageStem(nnx.Module):
     """From 4x4 pixels by stride 2 down to the patch grid; from width / 4 channels, doubling."""
 
     def __init__(
-        self, config: ViTConfig, channels: int, *, precision: Precision, rngs: nnx.Rngs
+        self, config: ViTConfig, channels: int, *, dtype: Dtype = "float32", rngs: nnx.Rngs
     ) -> None:
         levels = config.patch_size.bit_length() - 2
         sizes = [config.width // 4 * 2**level for level in range(levels)]
-        self.convs = ConvStack((4, 4), channels, sizes, (2, 2), precision=precision, rngs=rngs)
-        self.embedding = Linear(sizes[-1], config.width, precision=precision, rngs=rngs)
+        self.convs = ConvStack((4, 4), channels, sizes, (2, 2), dtype=dtype, rngs=rngs)
+        self.embedding = Linear(sizes[-1], config.width, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Float[Array, "f h w c"]) -> Float[Array, "f n d"]:
         x = self.convs(x)
@@ -92,10 +91,10 @@ class SpectrogramStem(nnx.Module):
     1974): it is the microphone, the room and the speaker. How the bins move stays.
     """
 
-    def __init__(self, config: WhisperConfig, *, precision: Precision, rngs: nnx.Rngs) -> None:
+    def __init__(self, config: WhisperConfig, *, dtype: Dtype = "float32", rngs: nnx.Rngs) -> None:
         sizes = [config.width // 8, config.width // 4, config.width // 2]
-        self.convs = ConvStack(MEL_PATCH, 1, sizes, (1, 2), precision=precision, rngs=rngs)
-        self.embedding = Linear(2 * sizes[-1], config.width, precision=precision, rngs=rngs)
+        self.convs = ConvStack(MEL_PATCH, 1, sizes, (1, 2), dtype=dtype, rngs=rngs)
+        self.embedding = Linear(2 * sizes[-1], config.width, dtype=dtype, rngs=rngs)
 
     def __call__(self, mel: Float[Array, "b m r"]) -> Float[Array, "b n d"]:
         x = mel - jnp.mean(mel, axis=2, keepdims=True)

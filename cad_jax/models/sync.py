@@ -8,7 +8,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-OFFSETS = tuple(range(-15, 16))  # grid bins of 40 ms by which the sound is taken later
+from cad_jax.settings.model import SYNC_RADIUS
+
+OFFSETS = tuple(range(-SYNC_RADIUS, SYNC_RADIUS + 1))  # bins the sound is taken later
 NEAR = 1  # offsets up to this far count as in sync
 LEAST_SHARE = 0.5  # of the best covered offset's pairs; an offset with fewer is not judged
 

@@ -9,10 +9,10 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
-from cad_jax.models.config import LoRAConfig, ViTConfig
 from cad_jax.models.layers import NO_LORA, Block, layer_norm, run_blocks
-from cad_jax.models.lora import Linear, Precision
+from cad_jax.models.lora import Linear
 from cad_jax.models.stems import ImageStem, patches
+from cad_jax.settings.model import Dtype, LoRAConfig, ViTConfig
 
 CLIP_MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 CLIP_STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
@@ -48,13 +48,11 @@ class PatchStem(nnx.Module):
     """One linear map of each patch, without bias (CLIP)."""
 
     def __init__(
-        self, config: ViTConfig, channels: int, *, precision: Precision, rngs: nnx.Rngs
+        self, config: ViTConfig, channels: int, *, dtype: Dtype = "float32", rngs: nnx.Rngs
     ) -> None:
         self.patch = config.patch_size
         inputs = self.patch**2 * channels
-        self.embedding = Linear(
-            inputs, config.width, use_bias=False, precision=precision, rngs=rngs
-        )
+        self.embedding = Linear(inputs, config.width, use_bias=False, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Float[Array, "f h w c"]) -> Float[Array, "f n d"]:
         x = self.embedding(patches(x, self.patch, self.patch))
@@ -69,22 +67,22 @@ class ViT(nnx.Module):
         config: ViTConfig,
         *,
         lora: LoRAConfig = NO_LORA,
-        precision: Precision,
+        dtype: Dtype = "float32",
         remat: bool = False,
         rngs: nnx.Rngs,
     ) -> None:
         self.config, self.remat = config, remat
-        width, storage = config.width, precision.storage
+        width = config.width
         stem = PatchStem if config.stem == "patch" else ImageStem
-        self.stem = stem(config, 9 if config.residual else 3, precision=precision, rngs=rngs)
+        self.stem = stem(config, 9 if config.residual else 3, dtype=dtype, rngs=rngs)
         init = nnx.initializers.normal(0.02)
         tokens = (config.image_size // config.patch_size) ** 2
         if config.pool == "class":
             tokens += 1
-            self.class_embedding = nnx.Param(init(rngs.params(), (width,), storage))
+            self.class_embedding = nnx.Param(init(rngs.params(), (width,)))
         else:
-            self.pool = Linear(2 * width, width, precision=precision, rngs=rngs)
-        self.position_embedding = nnx.Param(init(rngs.params(), (tokens, width), storage))
+            self.pool = Linear(2 * width, width, dtype=dtype, rngs=rngs)
+        self.position_embedding = nnx.Param(init(rngs.params(), (tokens, width)))
         self.ln_pre = layer_norm(width, rngs)
         self.blocks = nnx.List(
             Block(
@@ -93,7 +91,7 @@ class ViT(nnx.Module):
                 mlp_ratio=config.mlp_ratio,
                 act=config.activation,
                 lora=lora,
-                precision=precision,
+                dtype=dtype,
                 rngs=rngs,
             )
             for _ in range(config.depth)

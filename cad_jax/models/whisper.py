@@ -8,10 +8,9 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from cad_jax.models.config import LoRAConfig, WhisperConfig
 from cad_jax.models.layers import NO_LORA, Block, gelu, layer_norm, run_blocks
-from cad_jax.models.lora import Precision
 from cad_jax.models.stems import SpectrogramStem
+from cad_jax.settings.model import Dtype, LoRAConfig, WhisperConfig
 
 TOKEN_RATE = 50  # Hz
 
@@ -19,7 +18,7 @@ TOKEN_RATE = 50  # Hz
 class TimeStem(nnx.Module):
     """Whisper's two convolutions over time; the second halves the rate."""
 
-    def __init__(self, config: WhisperConfig, *, precision: Precision, rngs: nnx.Rngs) -> None:
+    def __init__(self, config: WhisperConfig, *, dtype: Dtype = "float32", rngs: nnx.Rngs) -> None:
         def conv(inputs: int, stride: int) -> nnx.Conv:
             return nnx.Conv(
                 inputs,
@@ -27,8 +26,7 @@ class TimeStem(nnx.Module):
                 kernel_size=3,
                 strides=stride,
                 padding=1,
-                dtype=precision.compute,
-                param_dtype=precision.storage,
+                dtype=dtype,
                 rngs=rngs,
             )
 
@@ -51,13 +49,13 @@ class WhisperEncoder(nnx.Module):
         config: WhisperConfig,
         *,
         lora: LoRAConfig = NO_LORA,
-        precision: Precision,
+        dtype: Dtype = "float32",
         remat: bool = False,
         rngs: nnx.Rngs,
     ) -> None:
         self.config, self.remat = config, remat
         stem = TimeStem if config.stem == "time" else SpectrogramStem
-        self.stem = stem(config, precision=precision, rngs=rngs)
+        self.stem = stem(config, dtype=dtype, rngs=rngs)
         self.blocks = nnx.List(
             Block(
                 config.width,
@@ -65,7 +63,7 @@ class WhisperEncoder(nnx.Module):
                 mlp_ratio=config.mlp_ratio,
                 key_bias=False,
                 lora=lora,
-                precision=precision,
+                dtype=dtype,
                 rngs=rngs,
             )
             for _ in range(config.depth)

@@ -5,6 +5,7 @@ that is found in it (`re.search`) decides. A name without a rule and a rule with
 errors, so that a renamed layer can never silently lose its sharding or start to train.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -54,20 +55,23 @@ def match_rules(rules: Rules[T], names: Iterable[str], *, table: str) -> dict[st
     return values
 
 
-def fsdp_spec(shape: Sequence[int], mesh: Mesh) -> PartitionSpec:
-    """Shards the largest dimension that the `fsdp` axis divides; replicates where there is none."""
+def fsdp_spec(shape: Sequence[int], mesh: Mesh, least: int = 0) -> PartitionSpec:
+    """Shards the largest dimension that the `fsdp` axis divides; replicates where there is none.
+
+    Arrays of fewer than `least` entries are replicated: gathering them costs more than it saves.
+    """
     size = mesh.shape[FSDP]
     fitting = [i for i, length in enumerate(shape) if length % size == 0 and length >= size]
-    if size == 1 or not fitting:
+    if size == 1 or not fitting or math.prod(shape) < least:
         return PartitionSpec()
     largest = max(fitting, key=lambda i: (shape[i], i))
     return PartitionSpec(*(FSDP if i == largest else None for i in range(largest + 1)))
 
 
 def parameter_shardings(
-    rules: Rules[str], params: Mapping[str, jax.ShapeDtypeStruct], mesh: Mesh
+    rules: Rules[str], params: Mapping[str, jax.ShapeDtypeStruct], mesh: Mesh, *, least: int = 0
 ) -> dict[str, NamedSharding]:
-    """Where each parameter lives on the mesh, by `replicate` or `fsdp` rules.
+    """Where each parameter lives on the mesh, by `replicate` or `fsdp` rules; see `fsdp_spec`.
 
     Raises:
         RuleError: as `match_rules`, or a value that is neither of the two.
@@ -78,7 +82,7 @@ def parameter_shardings(
     return {
         name: NamedSharding(
             mesh,
-            fsdp_spec(params[name].shape, mesh) if tactic == "fsdp" else PartitionSpec(),
+            fsdp_spec(params[name].shape, mesh, least) if tactic == "fsdp" else PartitionSpec(),
         )
         for name, tactic in tactics.items()
     }

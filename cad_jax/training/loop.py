@@ -6,7 +6,6 @@ evaluate on validation, save, stop. What a step computes is in `step`, what it n
 
 import dataclasses
 import itertools
-import json
 import logging
 import math
 import pathlib
@@ -16,33 +15,44 @@ import jax
 from clu import parameter_overview
 from tqdm import tqdm
 
-from cad_jax.checkpoint import Checkpoints, Progress, TrainState
 from cad_jax.data import (
     copy_preparation,
+    describe_training,
     measure_priors,
     open_evaluation,
     open_training,
     sample_training,
 )
-from cad_jax.evaluation.scoring import mean_auc, validation_scalars
-from cad_jax.experiment import ExperimentConfig, refuse_other_experiment
 from cad_jax.models.functional import Params
 from cad_jax.parallel.mesh import make_mesh
+from cad_jax.run.checkpoint import Checkpoints, Progress, TrainState
+from cad_jax.run.files import CONFIG_FILE
+from cad_jax.run.pins import (
+    pin_code,
+    pin_data,
+    pin_run,
+    pin_stage,
+    pin_weights,
+    refuse_other_experiment,
+)
+from cad_jax.run.placement import make_model
+from cad_jax.run.scoring import make_scorer, mean_auc, validation_scalars
+from cad_jax.settings.experiment import Experiment
 from cad_jax.telemetry.clu_import import metric_writers, periodic_actions
 from cad_jax.telemetry.speed import StepClock, peak_flops
 from cad_jax.telemetry.writers import create_writer
-from cad_jax.training.features import open_features
-from cad_jax.training.initialise import pin_weights
 from cad_jax.training.input import on_device
-from cad_jax.training.learner import Learner, make_model, make_scorer
+from cad_jax.training.learner import Learner, model_flops
 from cad_jax.training.preemption import StopRequest
 from cad_jax.training.step import Metrics
+from cad_jax.training.tower_features import open_features
 from cad_jax.types import Batch
 from data_pipelines.errors import UserError
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.pipeline import training_batches
 from data_pipelines.loading.sampling import Stratum
 from data_pipelines.loading.source import TFRecordSource
+from data_pipelines.records.atomic import write_json
 
 log = logging.getLogger(__name__)
 
@@ -51,14 +61,14 @@ class TrainingError(UserError):
     """Training cannot go on."""
 
 
-def train(config: ExperimentConfig, workdir: pathlib.Path) -> bool:
+def train(config: Experiment, workdir: str | pathlib.Path) -> bool:
     """Trains to `config.train.steps`, going on from the newest checkpoint in `workdir`.
 
     Writes `config.json`, `parameters.txt`, `metrics.jsonl`, `tensorboard/` and `checkpoints/`.
 
     Args:
         config: the experiment.
-        workdir: an existing folder.
+        workdir: its folder, made where it is not there.
 
     Returns:
         True if the run is finished, False if SIGTERM or Ctrl-C stopped it; its state is saved, and
@@ -67,16 +77,25 @@ def train(config: ExperimentConfig, workdir: pathlib.Path) -> bool:
     Raises:
         UserError: data, configuration or work folder do not fit; the loss is not finite.
     """
+    workdir = pathlib.Path(workdir)
+    workdir.mkdir(parents=True, exist_ok=True)
+    checkpoints = Checkpoints(workdir)
+    try:
+        return _train(_as_begun(config, checkpoints, workdir), checkpoints, workdir)
+    finally:
+        checkpoints.close()
+
+
+def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) -> bool:
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
     source = open_training(config.data)
     strata = sample_training(config.data, source)
     validation = open_evaluation(config.data, config.data.validation_split)
     for split in config.data.test_splits:
         open_evaluation(config.data, split)  # better missing now than after the training
-    config = dataclasses.replace(config, loss=measure_priors(config, source, strata))
-    config = pin_weights(config)
+    priors = measure_priors(config.data, source, strata)
+    config = pin_data(config, describe_training(config.data), priors)
     learner = Learner(config, mesh, make_model(config))
-    checkpoints = Checkpoints(workdir)
     state, progress = _resume_or_init(learner, checkpoints, workdir)
     if int(state.step) >= config.train.steps or _is_stale(config, progress):
         log.info("%s: nothing left to train", workdir)
@@ -86,7 +105,6 @@ def train(config: ExperimentConfig, workdir: pathlib.Path) -> bool:
     try:
         return run.go_on(state, _batches(config, source, strata, int(state.step)))
     finally:
-        checkpoints.close()
         writer.close()
 
 
@@ -139,15 +157,12 @@ class _Run:
     ) -> tuple[Iterator[Batch], Callable, StepClock]:
         """Compiles the step ahead, for the first batch's shapes; nothing recompiles later."""
         first = next(batches)
-        lowered = self.learner.step.lower(state, self.frozen, first)  # type: ignore[attr-defined]
-        compiled = lowered.compile()
-        devices = self.learner.mesh.size
+        compiled = self.learner.step.lower(state, self.frozen, first).compile()  # type: ignore[attr-defined]
         peak = peak_flops(jax.devices()[0].device_kind)
-        flops = (compiled.cost_analysis() or {}).get("flops")  # of one device's program
         clock = StepClock(
             self.learner.config.data.batch_size,
-            flops * devices if flops else None,
-            peak * devices if peak else None,
+            model_flops(self.learner) if peak else None,
+            peak * self.learner.mesh.size if peak else None,
         )
         return itertools.chain([first], batches), compiled, clock
 
@@ -185,33 +200,54 @@ class _Run:
         )
 
 
+def _as_begun(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) -> Experiment:
+    """The experiment with what the run in the work folder has pinned, or with its first pins."""
+    stage = config.computed.stage or "train"
+    latest = checkpoints.latest_step()
+    if latest is None:
+        config = pin_run(config)
+    else:
+        saved = Experiment.from_mapping(checkpoints.read_config(latest))
+        pin_stage(saved, stage)
+        refuse_other_experiment(saved.to_mapping(), config.to_mapping(), str(workdir))
+        config = dataclasses.replace(config, computed=saved.computed)
+    return pin_code(pin_weights(pin_stage(config, stage)))
+
+
 def _resume_or_init(
     learner: Learner, checkpoints: Checkpoints, workdir: pathlib.Path
 ) -> tuple[TrainState, Progress]:
-    config = learner.config.to_mapping()
     latest = checkpoints.latest_step()
     if latest is not None:
-        refuse_other_experiment(checkpoints.read_config(latest), config, str(workdir))
         log.info("going on from step %d in %s", latest, workdir)
-        return checkpoints.restore(latest, learner.target), checkpoints.read_progress(latest)
-    state = learner.init()
-    if jax.process_index() == 0:
-        copy_preparation(learner.config.data, workdir)
-        (workdir / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        overview = parameter_overview.get_parameter_overview(state.params, include_stats=False)  # type: ignore[arg-type]
-        (workdir / "parameters.txt").write_text(overview + "\n")
-    return state, Progress()
+        state, progress = (
+            checkpoints.restore(latest, learner.target),
+            checkpoints.read_progress(latest),
+        )
+    else:
+        state, progress = learner.init(), Progress()
+    if jax.process_index() == 0 and (latest is None or learner.config.data.accept_changed):
+        _describe(learner.config, state.params, workdir)
+    return state, progress
+
+
+def _describe(config: Experiment, params: Params, workdir: pathlib.Path) -> None:
+    """Keeps with the run what it is of: its settings, its parameters, its data's preparation."""
+    copy_preparation(config.data, workdir)
+    write_json(config.to_mapping(), workdir / CONFIG_FILE)
+    overview = parameter_overview.get_parameter_overview(params, include_stats=False)  # type: ignore[arg-type]
+    (workdir / "parameters.txt").write_text(overview + "\n")
 
 
 def _batches(
-    config: ExperimentConfig, source: TFRecordSource, strata: Sequence[Stratum], start: int
+    config: Experiment, source: TFRecordSource, strata: Sequence[Stratum], start: int
 ) -> Iterator[ClipBatch]:
     return training_batches(
         source,
         batch_size=config.data.batch_size,
         seed=config.seed,
         clip=config.data.clip,
-        augment=config.data.augment,
+        augment=config.data.applied_augment,
         strata=strata,
         start_step=start,
         process_index=jax.process_index(),
@@ -221,7 +257,7 @@ def _batches(
     )
 
 
-def _is_stale(config: ExperimentConfig, progress: Progress) -> bool:
+def _is_stale(config: Experiment, progress: Progress) -> bool:
     """Whether validation has not improved for as long as `early_stop` allows."""
     patience = config.train.early_stop
     return bool(patience) and progress.evaluations_since_best >= patience

@@ -1,45 +1,12 @@
 """AdamW with warm-up, cosine decay and per-parameter rules, over the trainable parameters only."""
 
-import dataclasses
-import re
 from collections.abc import Mapping
 
-import jax
 import optax
 
 from cad_jax.models.functional import Params
 from cad_jax.parallel.rules import match_rules
-
-
-@dataclasses.dataclass(frozen=True)
-class OptimizerConfig:
-    """How the trainable parameters move. Rules are (pattern, value) tables, see `parallel.rules`.
-
-    Attributes:
-        learning_rate: peak of the schedule.
-        warmup_steps: linear rise from 0.
-        final_fraction: the cosine ends at this fraction of the peak.
-        b1, b2, eps: Adam's moments (Loshchilov and Hutter 2019, arXiv 1711.05101).
-        weight_decay: decoupled, scaled by the schedule.
-        clip_norm: largest global norm of the trainables' gradient.
-        trainable: which parameters learn; the others are frozen and never differentiated.
-        scope: pattern of the names to which learning is confined besides; a pretraining's.
-        rate_scale: multiplier of the learning rate.
-        decay_scale: multiplier of the weight decay; norms and biases usually get 0.
-    """
-
-    learning_rate: float = 1e-3
-    warmup_steps: int = 0
-    final_fraction: float = 0.01
-    b1: float = 0.9
-    b2: float = 0.999
-    eps: float = 1e-8
-    weight_decay: float = 0.0
-    clip_norm: float = 1.0
-    trainable: tuple[tuple[str, bool], ...] = ((".*", True),)
-    scope: str = ".*"
-    rate_scale: tuple[tuple[str, float], ...] = ((".*", 1.0),)
-    decay_scale: tuple[tuple[str, float], ...] = ((".*", 1.0),)
+from cad_jax.settings.optimizer import OptimizerConfig
 
 
 def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
@@ -51,19 +18,6 @@ def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
         decay_steps=max(steps, config.warmup_steps + 1),
         end_value=config.learning_rate * config.final_fraction,
     )
-
-
-def split_trainable(
-    config: OptimizerConfig, shapes: Mapping[str, jax.ShapeDtypeStruct]
-) -> tuple[list[str], list[str]]:
-    """Names of the trainable and of the frozen parameters.
-
-    Raises:
-        RuleError: the `trainable` table does not fit the names.
-    """
-    rules = match_rules(config.trainable, shapes, table="trainable")
-    learns = {name: rules[name] and bool(re.search(config.scope, name)) for name in shapes}
-    return [n for n in shapes if learns[n]], [n for n in shapes if not learns[n]]
 
 
 def make_optimizer(

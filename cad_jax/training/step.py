@@ -10,11 +10,13 @@ import jax
 import optax
 from jaxtyping import Array, Float
 
-from cad_jax.checkpoint import TrainState
-from cad_jax.losses.total import LossConfig, cad_losses
+from cad_jax.losses.total import cad_losses
 from cad_jax.losses.watch import collapse_watch
 from cad_jax.models.functional import FunctionalModel, Params
 from cad_jax.parallel.mesh import replicated
+from cad_jax.run.checkpoint import TrainState
+from cad_jax.settings.experiment import Priors
+from cad_jax.settings.loss import LossConfig
 from cad_jax.types import Batch, MaskedSum
 
 Metrics = dict[str, Float[Array, ""]]
@@ -24,6 +26,7 @@ TrainStep = Callable[[TrainState, Params, Batch], tuple[TrainState, Metrics]]
 def make_train_step(
     model: FunctionalModel,
     loss: LossConfig,
+    priors: Priors,
     optimizer: optax.GradientTransformation,
     schedule: optax.Schedule,
     shardings: TrainState,
@@ -37,6 +40,7 @@ def make_train_step(
     Args:
         model: the detector.
         loss: weights of the terms.
+        priors: shares of forged clips in the training.
         optimizer: over the trainable parameters' names.
         schedule: step -> learning rate, for the log.
         shardings: of the state, as `jax.sharding.Sharding` leaves.
@@ -49,7 +53,7 @@ def make_train_step(
 
     def loss_of(params: Params, frozen: Params, batch: Batch):
         outputs = model.merge({**frozen, **params})(batch)
-        total, terms = cad_losses(outputs, batch, loss, mesh)
+        total, terms = cad_losses(outputs, batch, loss, priors, mesh)
         return total, (terms, collapse_watch(outputs, batch))
 
     def step(state: TrainState, frozen: Params, batch: Batch) -> tuple[TrainState, Metrics]:

@@ -10,18 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from cad_jax.config import ConfigError, structure
-from cad_jax.models.config import (
-    VIT_PRESETS,
-    WHISPER_PRESETS,
-    Dtype,
-    ViTConfig,
-    WhisperConfig,
-)
 from cad_jax.models.functional import FunctionalModel
-from cad_jax.models.lora import Precision
 from cad_jax.models.vit import ViT
 from cad_jax.models.whisper import WhisperEncoder
+from cad_jax.settings.model import VIT_PRESETS, WHISPER_PRESETS, Dtype, ViTConfig, WhisperConfig
+from cad_jax.settings.structure import ConfigError, structure
 from cad_jax.weights.layouts import Layout
 from cad_jax.weights.source import Source, WeightsError
 
@@ -103,13 +96,10 @@ def published_name(tower: Tower) -> str:
 
 
 def tower_model(config: Tower, dtype: Dtype = "float32") -> FunctionalModel:
-    """The tower on its own, without adapters, stored and multiplied in `dtype`; makes no array."""
-    precision = Precision(compute=dtype, storage=dtype)
+    """The tower on its own, without adapters, multiplied in `dtype`; makes no array."""
     if isinstance(config, ViTConfig):
-        return FunctionalModel.create(lambda rngs: ViT(config, precision=precision, rngs=rngs))
-    return FunctionalModel.create(
-        lambda rngs: WhisperEncoder(config, precision=precision, rngs=rngs)
-    )
+        return FunctionalModel.create(lambda rngs: ViT(config, dtype=dtype, rngs=rngs))
+    return FunctionalModel.create(lambda rngs: WhisperEncoder(config, dtype=dtype, rngs=rngs))
 
 
 def _clip(source: Source, layout: Layout) -> dict[str, int]:

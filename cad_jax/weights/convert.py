@@ -8,8 +8,8 @@ import dataclasses
 import ml_dtypes
 import numpy as np
 
+from cad_jax.arrays import listed, shape_faults
 from cad_jax.models.whisper import sinusoids
-from cad_jax.shapes import listed, shape_faults
 from cad_jax.weights.architecture import Tower, infer_architecture, tower_model
 from cad_jax.weights.layouts import LAYOUTS, Layout, Origin
 from cad_jax.weights.source import Source, WeightsError

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cad_jax.models.config import Dtype, ViTConfig, WhisperConfig
 from cad_jax.models.vit import tower_input
+from cad_jax.settings.model import Dtype, ViTConfig, WhisperConfig
 from cad_jax.weights.architecture import Tower, tower_model
 from cad_jax.weights.convert import convert
 from cad_jax.weights.files import open_source

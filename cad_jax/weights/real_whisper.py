@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from cad_jax.models.config import WhisperConfig
 from cad_jax.models.log_mel import HOP, log_mel
 from cad_jax.models.whisper import sinusoids
+from cad_jax.settings.model import WhisperConfig
 from cad_jax.weights.convert import convert
 from cad_jax.weights.ctranslate2_files import read_ctranslate2
 from cad_jax.weights.parity import (

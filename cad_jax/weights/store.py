@@ -17,11 +17,11 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 
-from cad_jax.config import ConfigError, structure, unstructure
-from cad_jax.models.config import ViTConfig, WhisperConfig
+from cad_jax.arrays import listed, shape_faults
 from cad_jax.models.functional import Params
 from cad_jax.models.lora import is_adapter
-from cad_jax.shapes import listed, shape_faults
+from cad_jax.settings.model import ViTConfig, WhisperConfig
+from cad_jax.settings.structure import ConfigError, structure, unstructure
 from cad_jax.weights.architecture import Tower, published_name
 from cad_jax.weights.convert import TowerWeights
 from cad_jax.weights.positions import resize_positions
@@ -140,8 +140,15 @@ def read_weights_info(folder: pathlib.Path, wanted: Tower | None = None) -> Weig
         raise WeightsError(f"{path} is damaged ({error}); convert the weights again") from None
 
 
+def verify_weights(folder: pathlib.Path, wanted: Tower | None = None) -> str:
+    return read_weights_info(folder, wanted).sha256
+
+
 def load_tower(
-    folder: pathlib.Path, config: Tower, target: Mapping[str, jax.ShapeDtypeStruct]
+    folder: pathlib.Path,
+    config: Tower,
+    target: Mapping[str, jax.ShapeDtypeStruct],
+    expected: str = "",
 ) -> Params:
     """Parameters of one tower, straight to where they live.
 
@@ -163,6 +170,11 @@ def load_tower(
     """
     info = read_weights_info(folder)
     _refuse_other_tower(folder, info.architecture, config)
+    if expected not in ("", info.sha256):
+        raise WeightsError(
+            f"{folder} holds weights {info.sha256[:12]}, but this run is of {expected[:12]}: bring "
+            "the old ones back"
+        )
     _refuse_incomplete(folder)
     wanted = {name: leaf for name, leaf in target.items() if not is_adapter(name)}
     path = folder.absolute() / PARAMETERS

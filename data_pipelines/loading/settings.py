@@ -84,6 +84,7 @@ class AugmentConfig:
         noise_snr_db: signal over white noise.
         band_limit_hz: everything above is removed.
         sync_shift_seconds: how far the sound is shifted, either way.
+        pseudo_fake: probability that a genuine clip is forged on the fly.
         pseudo_fake_operations: names of `forgeries.operations`, equally likely where they fit. The
             default leaves out what the synthetic set keeps for its test of unseen manipulations
             (lpc, pitch, neural, smooth).

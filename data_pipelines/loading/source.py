@@ -107,6 +107,14 @@ class TFRecordSource:
     def __getstate__(self) -> dict:
         return self.__dict__ | {"_maps": {}}
 
+    @property
+    def directories(self) -> list[pathlib.Path]:
+        return list(dict.fromkeys(shard.parent for shard in self._shards))
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self._entries.tobytes()).hexdigest()
+
     @functools.cached_property
     def summaries(self) -> tuple[ClipSummary, ...]:
         """Every clip's identity, labels and methods, by position; media are not read.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cad_jax.experiment import ExperimentConfig
+from cad_jax.settings.experiment import Experiment
 from cad_jax.training.loop import train
 
 
@@ -10,7 +10,7 @@ from cad_jax.training.loop import train
 def small_experiment(drawn_set):
     """Settings of a model that compiles in seconds; override by `{section: {key: value}}`."""
 
-    def make(**overrides: dict) -> ExperimentConfig:
+    def make(**overrides: dict) -> Experiment:
         tower = {"width": 32, "depth": 1, "heads": 2}
         values = {
             "data": {
@@ -36,7 +36,7 @@ def small_experiment(drawn_set):
         }
         for section, changes in overrides.items():
             values[section] = values[section] | changes
-        return ExperimentConfig.from_mapping(values)
+        return Experiment.from_mapping(values)
 
     return make
 

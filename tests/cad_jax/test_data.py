@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from cad_jax.config import ConfigError
 from cad_jax.data import measure_priors, open_evaluation, open_training, sample_training
-from cad_jax.experiment import ExperimentConfig
+from cad_jax.settings.experiment import Experiment
+from cad_jax.settings.structure import ConfigError
 from configs import cad
 from data_pipelines.errors import UserError
 from data_pipelines.loading.source import TFRecordSource
@@ -25,17 +25,17 @@ def other_set(tmp_path_factory):
 def config(drawn_set):
     values = cad.get_config("data=folder").to_dict()
     values["data"] |= {"path": str(drawn_set)}
-    return lambda **data: ExperimentConfig.from_mapping(values | {"data": values["data"] | data})
+    return lambda **data: Experiment.from_mapping(values | {"data": values["data"] | data})
 
 
 @pytest.fixture
 def priors():
     """The shares of fakes that training with a configuration measures: all, picture, sound."""
 
-    def measure(config: ExperimentConfig) -> tuple[float, float, float]:
+    def measure(config: Experiment) -> tuple[float, float, float]:
         source = open_training(config.data)
-        loss = measure_priors(config, source, sample_training(config.data, source))
-        return loss.prior_fake, loss.prior_fake_video, loss.prior_fake_audio
+        found = measure_priors(config.data, source, sample_training(config.data, source))
+        return found.fake, found.fake_video, found.fake_audio
 
     return measure
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from cad_jax.config import differences, unstructure
-from cad_jax.experiment import ExperimentConfig
-from cad_jax.training.learner import make_model
+from cad_jax.run.placement import make_model
+from cad_jax.settings.experiment import Experiment
+from cad_jax.settings.structure import differences, unstructure
 from configs.cad import CHOICES, get_config
 from data_pipelines.synthetic.presets import find_preset
 
@@ -12,7 +12,7 @@ from data_pipelines.synthetic.presets import find_preset
 def experiment(arg=""):
     values = get_config(arg).to_dict()
     values["data"]["path"] = values["data"]["path"] or "somewhere"
-    return ExperimentConfig.from_mapping(values)
+    return Experiment.from_mapping(values)
 
 
 @pytest.mark.parametrize("size", CHOICES["size"])

@@ -9,12 +9,11 @@ import jax
 import numpy as np
 import pytest
 
-from cad_jax.config import ConfigError
 from cad_jax.data import open_evaluation
 from cad_jax.evaluation.evaluate import cluster, evaluate, score_table
 from cad_jax.evaluation.scores import read_scores
-from cad_jax.inference import Detector
-from cad_jax.training.learner import make_scorer
+from cad_jax.run.scoring import make_scorer
+from cad_jax.settings.structure import ConfigError
 from cad_jax.training.loop import train
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.metadata import shard_name, write_metadata
@@ -23,8 +22,13 @@ from data_pipelines.records.tfrecord import write_shard
 
 
 @pytest.fixture(scope="module")
-def detector(finished_run):
-    return Detector.load(finished_run[1])
+def run(finished_run):
+    return load_run(finished_run[1])
+
+
+@pytest.fixture(scope="module")
+def scorer(run):
+    return make_scorer(run.config, run.mesh)
 
 
 def read_png(path):
@@ -54,9 +58,9 @@ def without_picture(clip):
     )
 
 
-def test_scores_metrics_and_picture_are_written(finished_run, detector, tmp_path, capsys):
+def test_scores_metrics_and_picture_are_written(finished_run, run, tmp_path, capsys):
     config, workdir = finished_run
-    evaluate(detector, config, tmp_path)
+    evaluate(run, config, tmp_path)
     for split in ("val", "test"):
         table = read_scores(tmp_path / "evaluation" / f"scores-{split}.csv")
         source = open_evaluation(config.data, split)
@@ -82,57 +86,57 @@ def test_scores_metrics_and_picture_are_written(finished_run, detector, tmp_path
     printed = capsys.readouterr().out
     assert "test: videos (8 clips)" in printed
     assert printed.splitlines()[-4:] == [
-        f"checkpoint  {workdir / 'checkpoints' / str(detector.step)}",
+        f"checkpoint  {workdir / 'checkpoints' / str(run.step)}",
         f"scores      {tmp_path}/evaluation/scores-{{val,test}}.csv",
         f"metrics     {tmp_path}/evaluation/metrics-{{val,test}}.json",
         f"picture     {tmp_path}/evaluation/report-{{val,test}}.png",
     ]
-    assert detector.checkpoint.is_dir()
+    assert run.folder.is_dir()
 
 
-def test_a_set_without_pictures_is_reported_on(finished_run, detector, tmp_path):
+def test_a_set_without_pictures_is_reported_on(finished_run, run, tmp_path):
     config, _ = finished_run
     write_sounds(tmp_path / "sounds", config.data.path)
     data = dataclasses.replace(config.data, path=str(tmp_path / "sounds"))
-    evaluate(detector, dataclasses.replace(config, data=data), tmp_path)
+    evaluate(run, dataclasses.replace(config, data=data), tmp_path)
     report = json.loads((tmp_path / "evaluation" / "metrics-test.json").read_text())
     assert set(report["videos"]["kinds"]) == {"- / comb"}
     assert report["videos"]["overall"]["p_video"]["auc"] is None
     assert read_png(tmp_path / "evaluation" / "report-test.png").std() > 10
 
 
-def test_results_name_the_split(finished_run, detector, tmp_path, capsys):
+def test_results_name_the_split(finished_run, run, tmp_path, capsys):
     config, _ = finished_run
     copy = shutil.copytree(config.data.path, tmp_path / "set")
     stamp = {"name": "kfold fold=0", "sha256": "0123456789abcdef"}
     (copy / "preparation.json").write_text(json.dumps({"split": stamp}))
     data = dataclasses.replace(config.data, path=str(copy), test_splits=())
-    evaluate(detector, dataclasses.replace(config, data=data), tmp_path)
+    evaluate(run, dataclasses.replace(config, data=data), tmp_path)
     report = json.loads((tmp_path / "evaluation" / "metrics-val.json").read_text())
     assert report["split_file"] == stamp
     assert "val: videos (8 clips, split kfold fold=0 0123456789ab)" in capsys.readouterr().out
 
 
-def test_another_model_is_refused(small_experiment, detector, tmp_path):
+def test_another_model_is_refused(small_experiment, run, tmp_path):
     other = small_experiment(model={"width": 64})
     with pytest.raises(ConfigError, match=r"config\.model\.width is 64, .* trained with 32"):
-        evaluate(detector, other, tmp_path)
+        evaluate(run, other, tmp_path)
 
 
-def test_validation_auc_is_that_of_the_table(finished_run, detector):
+def test_validation_auc_is_that_of_the_table(finished_run, run, scorer):
     config, _ = finished_run
     source = open_evaluation(config.data, "val")
-    scores = detector.scorer.split(detector.params, source)
+    scores = scorer.split(run.params, source)
     labels = np.array([clip.label for clip in source.summaries])
     fake, real = scores["p_fake"][labels == 1], scores["p_fake"][labels == 0]
     wins = (fake[:, None] > real).mean() + (fake[:, None] == real).mean() / 2
-    assert detector.scorer.aucs(detector.params, source) == {"drawn": pytest.approx(wins)}
+    assert scorer.aucs(run.params, source) == {"drawn": pytest.approx(wins)}
 
 
-def test_a_clip_that_was_not_scored_keeps_its_row_and_says_why(finished_run, detector):
+def test_a_clip_that_was_not_scored_keeps_its_row_and_says_why(finished_run, run, scorer):
     config, _ = finished_run
     source = open_evaluation(config.data, "test")
-    scores = detector.scorer.split(detector.params, source)
+    scores = scorer.split(run.params, source)
     lost = {name: values[1:] for name, values in scores.items()}
     table = score_table(source.summaries, lost)
     assert len(table) == len(source)
@@ -157,5 +161,5 @@ def test_training_and_evaluation_compile_one_scoring_step(finished_run, tmp_path
 
     jax.monitoring.register_event_duration_secs_listener(note)
     assert train(config, tmp_path)
-    evaluate(Detector.load(tmp_path), config, tmp_path)
+    evaluate(load_run(tmp_path), config, tmp_path)
     assert traced.count("score") == 1

@@ -4,11 +4,14 @@ import jax
 import numpy as np
 import pytest
 
-from cad_jax.losses.total import LossConfig, cad_losses
+from cad_jax.losses.total import cad_losses
 from cad_jax.parallel.mesh import put_batch, replicated
+from cad_jax.settings.experiment import Priors
+from cad_jax.settings.loss import LossConfig
 from cad_jax.types import Outputs
 
-EVERYTHING = LossConfig(kl=0.3, adjustment=1.0, prior_fake=0.7)
+EVERYTHING = LossConfig(kl=0.3, adjustment=1.0)
+PRIORS = Priors(fake=0.7)
 SCALARS = ("clip_scale", "frame_scale")
 DIFFERENTIABLE = (
     "logit", "logit_video", "logit_audio", "logit_mismatch",
@@ -26,7 +29,7 @@ def value_and_grads(step, config, mesh):
     outputs, labels = on_mesh(step[0], mesh), on_mesh(step[1], mesh)
 
     def loss(inputs):
-        return cad_losses(Outputs(**(outputs | inputs)), labels, config, mesh)
+        return cad_losses(Outputs(**(outputs | inputs)), labels, config, PRIORS, mesh)
 
     inputs = {name: outputs[name] for name in DIFFERENTIABLE}
     (total, terms), grads = jax.jit(jax.value_and_grad(loss, has_aux=True))(inputs)
@@ -118,7 +121,6 @@ def test_video_only_batches_leave_sound_alone(make_step, one_device):
     [
         ({"cls": -1.0}, "loss weight cls=-1.0"),
         ({"kl": float("nan")}, "loss weight kl=nan"),
-        ({"prior_fake_audio": 1.0}, "prior_fake_audio=1.0"),
         ({"distill_temperature": 0.0}, "distill_temperature=0.0"),
         ({"offset_near": 15}, "no negatives"),
     ],

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from cad_jax.models.config import CADConfig, LoRAConfig, ViTConfig, WhisperConfig
-from cad_jax.models.detector import CAD
+from cad_jax.models.cad import CAD
+from cad_jax.settings.model import CADConfig, LoRAConfig, ViTConfig, WhisperConfig
 from cad_jax.types import Outputs
 
 SECONDS, FRAMES, DENSE, IMAGE, MOUTH = 0.8, 4, 20, 16, 8
@@ -38,6 +38,7 @@ def separate_config() -> CADConfig:
     return CADConfig(
         video=ViTConfig(image_size=MOUTH, patch_size=4, **small),
         audio=audio,
+        specific_towers=("video", "audio"),
         specific_video=ViTConfig(image_size=IMAGE, patch_size=8, residual=True, **small),
         specific_audio=audio,
         lora=LoRAConfig(rank=0),

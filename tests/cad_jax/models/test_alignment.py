@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from cad_jax.models.alignment import AlignmentProjector, CrossAttention, unit
-from cad_jax.models.config import CADConfig
+from cad_jax.models.alignment import AlignmentProjector, CrossAttention
 from cad_jax.models.tracks import Track, bin_centres
+from cad_jax.numerics import unit
+from cad_jax.settings.model import CADConfig
 
 CONFIG = CADConfig(width=16, heads=2, embedding=8, temporal_depth=2, centre_time=True)
 

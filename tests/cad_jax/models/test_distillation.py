@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from cad_jax.models.config import CADConfig
-from cad_jax.models.distillation import Student
+from cad_jax.models.student import Student
+from cad_jax.settings.model import CADConfig
 
 CONFIG = CADConfig(width=16, heads=2, compute_dtype="bfloat16")
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from cad_jax.models.config import CADConfig
 from cad_jax.models.fusion import Fusion
 from cad_jax.models.sync import OFFSETS
 from cad_jax.models.tracks import Track, bin_centres
+from cad_jax.settings.model import CADConfig
 
 CONFIG = CADConfig(width=16, heads=2, fusion_depth=1)
 

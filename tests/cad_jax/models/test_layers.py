@@ -5,11 +5,10 @@ import pytest
 from flax import nnx
 
 from cad_jax.models.layers import Attention, Block, gelu, layer_norm, quick_gelu, run_blocks
-from cad_jax.models.lora import Precision
 
 
 def attention(**options):
-    return Attention(8, 2, precision=Precision(), rngs=nnx.Rngs(0), **options)
+    return Attention(8, 2, rngs=nnx.Rngs(0), **options)
 
 
 def random(*shape, seed=0):
@@ -66,7 +65,7 @@ def test_norms_are_float32_and_survive_a_large_mean():
 
 
 def test_softmax_is_float32_under_bfloat16_compute():
-    layer = Attention(8, 2, precision=Precision(compute="bfloat16"), rngs=nnx.Rngs(0))
+    layer = Attention(8, 2, dtype="bfloat16", rngs=nnx.Rngs(0))
     text = str(jax.make_jaxpr(lambda x: layer(x))(random(1, 3, 8)))
     exponentials = [line for line in text.splitlines() if "= exp " in line]
     assert exponentials
@@ -80,7 +79,7 @@ def test_activations_on_literal_values():
 
 
 def test_rematerialisation_changes_no_gradient():
-    blocks = nnx.List(Block(8, 2, precision=Precision(), rngs=nnx.Rngs(seed)) for seed in range(2))
+    blocks = nnx.List(Block(8, 2, rngs=nnx.Rngs(seed)) for seed in range(2))
     graphdef, state = nnx.split(blocks)
     x = random(2, 3, 8)
 

@@ -3,9 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from cad_jax.models.config import CADConfig
 from cad_jax.models.specific import SpecificPath, log_mean_exp
 from cad_jax.models.tracks import Track, bin_centres
+from cad_jax.settings.model import CADConfig
 
 CONFIG = CADConfig(width=16, heads=2)
 

@@ -3,16 +3,15 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from cad_jax.models.config import ViTConfig, WhisperConfig
-from cad_jax.models.lora import Precision
 from cad_jax.models.stems import ImageStem, SpectrogramStem, patches
 from cad_jax.models.vit import tower_input
+from cad_jax.settings.model import ViTConfig, WhisperConfig
 
 SOUND = WhisperConfig(mels=16, width=16, depth=0, heads=2, stem="spectrogram")
 
 
 def spectrogram_stem():
-    return SpectrogramStem(SOUND, precision=Precision(), rngs=nnx.Rngs(0))
+    return SpectrogramStem(SOUND, rngs=nnx.Rngs(0))
 
 
 def mel(frames=40):
@@ -29,7 +28,7 @@ def test_patches_are_flattened_by_row_column_and_channel():
 def test_the_image_stem_keeps_which_part_of_the_image_is_smooth():
     """A norm of each pixel by itself would make a weak texture look like a strong one."""
     config = ViTConfig(image_size=32, width=32, depth=0, heads=2, stem="conv", residual=True)
-    convs = ImageStem(config, 9, precision=Precision(), rngs=nnx.Rngs(0)).convs
+    convs = ImageStem(config, 9, rngs=nnx.Rngs(0)).convs
     texture = np.random.default_rng(0).integers(-60, 60, (1, 32, 32, 3))
     strength = np.where(np.arange(32) < 16, 0.1, 1.0)[:, None]
     image = (128 + texture * strength).astype(np.uint8)

@@ -3,9 +3,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from cad_jax.models.config import ViTConfig
-from cad_jax.models.lora import Precision
 from cad_jax.models.vit import ViT, binomial_blur, tower_input
+from cad_jax.settings.model import ViTConfig
 
 SMALL = {"image_size": 16, "patch_size": 8, "width": 16, "depth": 1, "heads": 2}
 
@@ -15,7 +14,7 @@ def images(count=2, size=16):
 
 
 def tower(**options):
-    return ViT(ViTConfig(**(SMALL | options)), precision=Precision(), rngs=nnx.Rngs(0))
+    return ViT(ViTConfig(**(SMALL | options)), rngs=nnx.Rngs(0))
 
 
 @pytest.mark.parametrize("stem", ["patch", "conv"])

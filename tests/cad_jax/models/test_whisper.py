@@ -3,15 +3,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from cad_jax.models.config import WhisperConfig
-from cad_jax.models.lora import Precision
 from cad_jax.models.whisper import WhisperEncoder, sinusoids
+from cad_jax.settings.model import WhisperConfig
 
 SMALL = WhisperConfig(mels=16, width=32, depth=2, heads=2, max_tokens=50)
 
 
 def encoder(config=SMALL):
-    return WhisperEncoder(config, precision=Precision(), rngs=nnx.Rngs(0))
+    return WhisperEncoder(config, rngs=nnx.Rngs(0))
 
 
 def mel(frames, mels=16):

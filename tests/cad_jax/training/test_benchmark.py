@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from cad_jax.training.benchmark import time_step, with_features
+from cad_jax.lab.step_timing import time_step, with_features
 
 
 def test_times_a_step_and_counts_what_it_computes(small_experiment):

@@ -12,10 +12,11 @@ import jax
 import numpy as np
 import pytest
 
-from cad_jax.checkpoint import Checkpoints
-from cad_jax.config import ConfigError
 from cad_jax.parallel.mesh import make_mesh
-from cad_jax.training.learner import Learner, make_model
+from cad_jax.run.checkpoint import Checkpoints
+from cad_jax.run.placement import make_model
+from cad_jax.settings.structure import ConfigError
+from cad_jax.training.learner import Learner
 from cad_jax.training.loop import TrainingError, train
 
 
@@ -59,11 +60,11 @@ def run_process(tmp_path_factory):
             """
             import json, pathlib, sys
             from absl import app
-            from cad_jax.experiment import ExperimentConfig
+            from cad_jax.experiment import Experiment
 
             def main(argv):
                 from cad_jax.training.loop import train
-                config = ExperimentConfig.from_mapping(json.loads(argv[1]))
+                config = Experiment.from_mapping(json.loads(argv[1]))
                 sys.exit(0 if train(config, pathlib.Path(argv[2])) else 143)
 
             if __name__ == "__main__":

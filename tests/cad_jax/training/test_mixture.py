@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cad_jax.evaluation.evaluate import evaluate
-from cad_jax.inference import Detector
+from cad_jax.run.placement import load_run
 from cad_jax.training.loop import train
 
 
@@ -35,14 +35,14 @@ def test_each_set_is_validated_and_their_mean_chooses(mixed_run):
         of_sets = [row["validation/auc/drawn"], row["validation/auc/silent"]]
         assert row["validation/auc"] == pytest.approx(np.mean(of_sets))
     best = max(row["validation/auc"] for row in validated.values())
-    assert Detector.load(workdir).step == next(
+    assert load_run(workdir).step == next(
         step for step, row in validated.items() if row["validation/auc"] == best
     )
 
 
 def test_each_set_is_reported_on(mixed_run, tmp_path, capsys):
     config, workdir = mixed_run
-    evaluate(Detector.load(workdir), config, tmp_path)
+    evaluate(load_run(workdir), config, tmp_path)
     report = json.loads((tmp_path / "evaluation" / "metrics-test.json").read_text())
     assert report["paths"] == [config.data.path, *config.data.evaluate_paths]
     of_sets = report["clips"]["datasets"]

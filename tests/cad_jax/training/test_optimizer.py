@@ -7,12 +7,8 @@ import optax
 import pytest
 
 from cad_jax.parallel.rules import RuleError
-from cad_jax.training.optimizer import (
-    OptimizerConfig,
-    learning_rate,
-    make_optimizer,
-    split_trainable,
-)
+from cad_jax.settings.optimizer import OptimizerConfig
+from cad_jax.training.optimizer import learning_rate, make_optimizer, split_trainable
 
 SHAPES = {n: jax.ShapeDtypeStruct((3,), jnp.float32) for n in ("tower/kernel", "tower/lora_a")}
 

@@ -5,7 +5,8 @@ import pytest
 from cad_jax.data import open_training
 from cad_jax.evaluation.evaluate import score_table
 from cad_jax.evaluation.report import evaluate_table
-from cad_jax.inference import Detector
+from cad_jax.run.placement import load_run
+from cad_jax.run.scoring import make_scorer
 from cad_jax.training.loop import train
 
 
@@ -22,11 +23,10 @@ def test_sixteen_clips_are_learnt_by_every_head(small_experiment, tmp_path):
         train={"steps": 300, "log_every": 50, "evaluate_every": 300, "checkpoint_every": 300},
     )
     train(config, tmp_path)
-    detector, source = Detector.load(tmp_path), open_training(config.data)
+    run, source = load_run(tmp_path), open_training(config.data)
     assert len(source) == 16
-    report = evaluate_table(
-        score_table(source.summaries, detector.scorer.split(detector.params, source)), 0.5, 1
-    )
+    scores = make_scorer(run.config, run.mesh).split(run.params, source)
+    report = evaluate_table(score_table(source.summaries, scores), 0.5, 1)
     assert report["overall"]["auc"] == 1.0
     assert {name: head["auc"] for name, head in report["heads"].items()} == {
         "video": 1.0,

@@ -8,7 +8,9 @@ import pytest
 from cad_jax.data import open_training
 from cad_jax.losses.total import cad_losses
 from cad_jax.parallel.mesh import make_mesh, put_batch
-from cad_jax.training.learner import Learner, make_model
+from cad_jax.run.placement import make_model
+from cad_jax.settings.experiment import Priors
+from cad_jax.training.learner import Learner
 from data_pipelines.loading.pipeline import training_batches
 
 # float32 sums in another order: relative to the largest entry of each gradient.
@@ -35,7 +37,7 @@ def loss_and_gradients(config, mesh):
     state, batch = learner.init(), put_batch(one_batch(config), mesh)
 
     def loss(params):
-        return cad_losses(learner.model.merge(params)(batch), batch, config.loss, mesh)[0]
+        return cad_losses(learner.model.merge(params)(batch), batch, config.loss, Priors(), mesh)[0]
 
     value, grads = jax.jit(jax.value_and_grad(loss))(state.params)
     return float(value), jax.device_get(grads)
@@ -56,7 +58,7 @@ def test_eight_devices_equal_one(small_experiment, alone, shape, form):
     config = small_experiment(
         data={"batch_size": 16},
         loss={"info_nce": form},
-        mesh={"sharding": [["kernel$", "fsdp"], [".*", "replicate"]]},
+        mesh={"shard_from": 1},
     )
     value, grads = loss_and_gradients(config, make_mesh(data=shape[0], fsdp=shape[1]))
     expected, expected_grads = alone
@@ -67,7 +69,7 @@ def test_eight_devices_equal_one(small_experiment, alone, shape, form):
 
 
 def test_initialisation_does_not_depend_on_the_mesh(small_experiment):
-    config = small_experiment(mesh={"sharding": [["kernel$", "fsdp"], [".*", "replicate"]]})
+    config = small_experiment(mesh={"shard_from": 1})
     one = Learner(config, make_mesh(devices=jax.devices()[:1]), make_model(config)).init()
     eight = Learner(config, make_mesh(data=2, fsdp=4), make_model(config)).init()
     jax.tree.map(np.testing.assert_array_equal, one.params, eight.params)
@@ -76,7 +78,7 @@ def test_initialisation_does_not_depend_on_the_mesh(small_experiment):
 
 
 def test_moments_live_with_their_parameters(small_experiment):
-    config = small_experiment(mesh={"sharding": [["kernel$", "fsdp"], [".*", "replicate"]]})
+    config = small_experiment(mesh={"shard_from": 1})
     learner = Learner(config, make_mesh(data=2, fsdp=4), make_model(config))
     state = learner.init()
     (adam,) = (s for s in state.opt_state if isinstance(s, optax.ScaleByAdamState))

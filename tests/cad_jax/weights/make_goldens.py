@@ -12,7 +12,7 @@ import tempfile
 
 import numpy as np
 
-from cad_jax.models.config import ViTConfig, WhisperConfig
+from cad_jax.settings.model import ViTConfig, WhisperConfig
 from cad_jax.weights.files import open_source
 from cad_jax.weights.parity import make_reference, random_inputs, reference_outputs
 

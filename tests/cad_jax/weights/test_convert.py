@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from cad_jax.models.config import ViTConfig, WhisperConfig
+from cad_jax.settings.model import ViTConfig, WhisperConfig
 from cad_jax.weights.convert import convert
 from cad_jax.weights.files import open_source
 from cad_jax.weights.source import WeightsError

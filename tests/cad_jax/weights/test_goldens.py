@@ -6,7 +6,7 @@ import runpy
 import numpy as np
 import pytest
 
-from cad_jax.models.config import VIT_PRESETS, WHISPER_PRESETS
+from cad_jax.settings.model import VIT_PRESETS, WHISPER_PRESETS
 from cad_jax.weights.parity import ParityRow, measure_parity, parity_table, tower_outputs
 from cad_jax.weights.store import write_tower
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from cad_jax.models.config import LoRAConfig, ViTConfig, WhisperConfig
 from cad_jax.models.functional import FunctionalModel
-from cad_jax.models.lora import Precision, is_adapter
+from cad_jax.models.lora import is_adapter
 from cad_jax.models.vit import ViT
+from cad_jax.settings.model import LoRAConfig, ViTConfig, WhisperConfig
 from cad_jax.weights import store
 from cad_jax.weights.architecture import tower_model
 from cad_jax.weights.convert import TowerWeights
@@ -98,9 +98,7 @@ def test_straight_onto_shardings_and_into_the_dtype_asked_for(folder):
 
 def test_adapters_are_left_to_the_initialiser(folder):
     lora = LoRAConfig(rank=2)
-    model = FunctionalModel.create(
-        lambda rngs: ViT(CONFIG, lora=lora, precision=Precision(), rngs=rngs)
-    )
+    model = FunctionalModel.create(lambda rngs: ViT(CONFIG, lora=lora, rngs=rngs))
     params = load_tower(folder, CONFIG, model.shapes)
     assert set(params) == {name for name in model.shapes if not is_adapter(name)}
     assert set(params) < set(model.shapes)

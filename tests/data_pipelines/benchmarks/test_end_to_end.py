@@ -7,8 +7,8 @@ import runpy
 import pytest
 
 from cad_jax.evaluation.evaluate import evaluate
-from cad_jax.experiment import ExperimentConfig
-from cad_jax.inference import Detector
+from cad_jax.run.placement import load_run
+from cad_jax.settings.experiment import Experiment
 from cad_jax.training.loop import train
 from data_pipelines.records.metadata import read_metadata
 
@@ -23,7 +23,7 @@ def small_experiment(directory, **data):
     ]
     tower = {"width": 32, "depth": 1, "heads": 2}
     clip = {"seconds": 0.8, "frames": 4, "image_size": 32}
-    return ExperimentConfig.from_mapping(
+    return Experiment.from_mapping(
         {
             "data": {
                 "path": str(directory),
@@ -59,7 +59,7 @@ def audited(prepared):
 def metrics_after_a_step(config, workdir):
     workdir.mkdir()
     assert train(config, workdir)
-    evaluate(Detector.load(workdir), config, workdir)
+    evaluate(load_run(workdir), config, workdir)
     (split,) = config.data.test_splits
     return json.loads((workdir / "evaluation" / f"metrics-{split}.json").read_text())
 

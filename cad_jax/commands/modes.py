@@ -1,0 +1,55 @@
+"""What `--mode=...` does. Each mode returns whether it came to its end."""
+
+import pathlib
+
+from cad_jax.data import build_data
+from cad_jax.evaluation.evaluate import evaluate
+from cad_jax.lab.compile_report import compile_report
+from cad_jax.run.pins import pin_weights
+from cad_jax.run.placement import load_run
+from cad_jax.settings.experiment import Experiment
+from cad_jax.training.loop import train
+from cad_jax.training.pretraining import as_pretraining
+from cad_jax.training.tower_features import store_features
+
+
+def train_and_evaluate(config: Experiment, workdir: pathlib.Path) -> bool:
+    """Trains to the end, then scores validation and test splits."""
+    config = build_data(config)
+    if not train(config, workdir):
+        return False
+    evaluate(load_run(workdir), config, workdir)
+    return True
+
+
+def evaluate_only(config: Experiment, workdir: pathlib.Path) -> bool:
+    """Scores validation and test splits with the run's best checkpoint."""
+    evaluate(load_run(workdir), build_data(config), workdir)
+    return True
+
+
+def pretrain(config: Experiment, workdir: pathlib.Path) -> bool:
+    """Trains the alignment path alone, on genuine clips."""
+    return train(build_data(as_pretraining(config)), workdir)
+
+
+def keep_features(config: Experiment, workdir: pathlib.Path) -> bool:
+    """Stores what the frozen towers make of the training clips, beside these."""
+    for folder in store_features(pin_weights(build_data(config))):
+        print(folder)
+    return True
+
+
+def report_compilation(config: Experiment, workdir: pathlib.Path) -> bool:
+    """Prints what a step costs; touches neither data nor the work folder."""
+    print(*compile_report(config).lines(), sep="\n")
+    return True
+
+
+MODES = {
+    "train": train_and_evaluate,
+    "evaluate": evaluate_only,
+    "pretrain": pretrain,
+    "features": keep_features,
+    "compile": report_compilation,
+}

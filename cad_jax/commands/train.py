@@ -1,0 +1,148 @@
+"""`python train.py --config=configs/cad.py` and `cad-train`: flags, configuration, hand-over."""
+
+import logging
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from absl import app, flags
+from absl import logging as absl_logging
+from ml_collections import config_flags
+
+from cad_jax.run.files import CONFIG_FILE
+from cad_jax.settings.describe import describe
+from cad_jax.settings.experiment import Experiment
+from data_pipelines.commands.run import fail, run_cli
+from data_pipelines.errors import UserError
+
+MODES = ("train", "evaluate", "pretrain", "features", "compile", "config")
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config",
+    None,
+    "The experiment: a config file with its options, e.g. configs/cad.py:size=tiny, or a run's "
+    "config.json. Default: that of the run in workdir.",
+)
+_WORKDIR = flags.DEFINE_string("workdir", "runs/cad", "Where the run's files go.")
+_MODE = flags.DEFINE_enum(
+    "mode",
+    "train",
+    MODES,
+    "Train (going on where the run in workdir stopped) and evaluate; evaluate only; pretrain the "
+    "alignment path alone, on genuine clips; store the frozen towers' features of the training "
+    "clips; print what a step costs, without any data; print every setting; or print what "
+    "training will draw, without decoding a frame.",
+)
+_DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Join the other hosts' processes first.")
+
+
+def main() -> None:
+    """Ends the process: 0, 1 after one line on standard error, 143 where it was stopped."""
+    sys.argv[:] = [sys.argv[0], *resolved_arguments(sys.argv[1:])]
+    app.run(_main, flags_parser=_parse)
+
+
+def evaluate() -> None:
+    """The same as `--mode=evaluate`."""
+    sys.argv.insert(1, "--mode=evaluate")
+    main()
+
+
+def resolved_arguments(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `--config` as ml_collections reads it.
+
+    A run's `config.json` becomes an option of `configs/saved.py`; without `--config` that of the
+    run in the work folder is taken. A config file that is not here is looked for where the package
+    keeps its own.
+    """
+    resolved = list(arguments)
+    place = _place_of("config", resolved)
+    if place is None:
+        workdir = _value_of("workdir", resolved) or _WORKDIR.default
+        saved = pathlib.Path(str(workdir)) / CONFIG_FILE
+        return [f"--config={_resolve(str(saved))}", *resolved] if saved.is_file() else resolved
+    if "=" in resolved[place]:
+        resolved[place] = f"--config={_resolve(resolved[place].partition('=')[2])}"
+    elif place + 1 < len(resolved):
+        resolved[place + 1] = _resolve(resolved[place + 1])
+    return resolved
+
+
+def _resolve(config: str) -> str:
+    if config.endswith(".json"):
+        return f"{_config_file('configs/saved.py')}:{config}"
+    file, colon, options = config.partition(":")
+    return f"{_config_file(file)}{colon}{options}"
+
+
+def _config_file(name: str) -> pathlib.Path:
+    """The file of this name here; else the one that comes with the package, or in its checkout."""
+    file, package = pathlib.Path(name), pathlib.Path(__file__).parents[1]
+    known = (folder / "configs" / file.name for folder in (package, package.parent))
+    return next((path for path in (file, *known) if path.is_file()), file)
+
+
+def _place_of(flag: str, arguments: Sequence[str]) -> int | None:
+    for place, argument in enumerate(arguments):
+        if argument.lstrip("-").partition("=")[0] == flag and argument.startswith("-"):
+            return place
+    return None
+
+
+def _value_of(flag: str, arguments: Sequence[str]) -> str | None:
+    place = _place_of(flag, arguments)
+    if place is None:
+        return None
+    _, equals, value = arguments[place].partition("=")
+    return value if equals else next(iter(arguments[place + 1 :]), None)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        rest = flags.FLAGS(argv)
+    except flags.Error as error:
+        sys.exit(fail("error", _one_line(error)))
+    except (KeyError, AttributeError, ValueError, UserError) as error:
+        known = isinstance(error, (ValueError, UserError))  # the others are ml_collections' way
+        sys.exit(fail("error", f"{'' if known else 'no such setting: '}{_one_line(error)}"))
+    if _CONFIG.value is None:
+        sys.exit(fail("error", f"no run in {_WORKDIR.value}: name an experiment, --config=FILE"))
+    return rest
+
+
+def _one_line(error: Exception) -> str:
+    cause: object = error
+    while isinstance(cause, (KeyError, AttributeError)):  # their own text is quoted
+        cause = cause.args[-1]
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return lines[-1] if any(line.startswith("File ") for line in lines) else "; ".join(lines)
+
+
+def _main(argv: list[str]) -> int:
+    if unexpected := argv[1:]:
+        message = f"unexpected argument {unexpected[0]!r}: settings look like --config.seed=1"
+        return fail("error", message)
+    absl_logging.set_verbosity(absl_logging.ERROR)  # the libraries; ours from INFO
+    logging.getLogger("cad_jax").setLevel(logging.INFO)
+    return run_cli("error", _run)
+
+
+def _run() -> int:
+    config = Experiment.from_mapping(_CONFIG.value.to_dict())
+    if _MODE.value == "config":
+        overridden = config_flags.get_override_values(flags.FLAGS["config"])
+        source = config_flags.get_config_filename(flags.FLAGS["config"])
+        print(*describe(config.to_tree(), overridden, pathlib.Path(source).name), sep="\n")
+        return 0
+    import jax  # here: it must not be touched before the flags are parsed and the processes joined
+
+    from cad_jax.commands.modes import MODES
+    from cad_jax.parallel.host_memory import keep_freed_memory
+
+    keep_freed_memory()  # before JAX starts its threads
+    if _DISTRIBUTED.value:
+        jax.distributed.initialize()
+    if not MODES[_MODE.value](config, pathlib.Path(_WORKDIR.value)):
+        message = "stopped before the end; the same command goes on from there"
+        return fail("error", message, code=143)
+    return 0

@@ -1,0 +1,4 @@
+"""What a run's work folder holds, by name."""
+
+CHECKPOINTS = "checkpoints"
+CONFIG_FILE = "config.json"

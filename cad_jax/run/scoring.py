@@ -1,0 +1,144 @@
+"""Runs the detector over clips and gathers what it says of each.
+
+Owns the compiled scoring step, which evaluation, validation and single-file prediction share.
+"""
+
+import functools
+import math
+from collections.abc import Iterator, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from cad_jax.models.functional import FunctionalModel, Params
+from cad_jax.parallel.mesh import put_batch, replicated
+from cad_jax.run.placement import make_model
+from cad_jax.settings.experiment import Experiment
+from cad_jax.types import Batch, Outputs
+from data_pipelines.loading.batch import ClipBatch
+from data_pipelines.loading.pipeline import evaluation_batches
+from data_pipelines.loading.source import TFRecordSource
+from data_pipelines.metrics import auc
+from data_pipelines.records.clip import FRAME_RATE
+
+Scores = dict[str, np.ndarray]
+
+
+class Scorer:
+    """Scores batches and whole splits with one compiled step.
+
+    Args:
+        model: the detector.
+        config: gives the clip's cut and the batch size.
+        mesh: the devices.
+
+    Attributes:
+        model, mesh: as given.
+    """
+
+    def __init__(self, model: FunctionalModel, config: Experiment, mesh: Mesh):
+        self._config, self.model, self.mesh = config, model, mesh
+
+        def score(params: Params, batch: Batch) -> dict[str, jax.Array]:
+            scores = clip_scores(model.merge(params)(batch), batch)
+            return scores | {"clip_index": batch["clip_index"], "valid": batch["valid"]}
+
+        # Replicated, so that every host sees the scores of the whole global batch.
+        self._step = jax.jit(score, out_shardings=replicated(mesh))
+
+    def batch(self, params: Mapping[str, jax.Array], batch: ClipBatch) -> Scores:
+        """Scores of one batch, see `clip_scores`; padding rows are left out."""
+        scores = jax.device_get(self._step(dict(params), put_batch(batch, self.mesh)))
+        valid = scores.pop("valid")
+        return {name: values[valid] for name, values in scores.items()}
+
+    def split(
+        self, params: Mapping[str, jax.Array], source: TFRecordSource, title: str = ""
+    ) -> Scores:
+        """Scores of every clip of a split, in the source's order; a progress bar under `title`."""
+        batches = self._batches(source)
+        total = -(-len(source) // self._config.evaluation.batch_size)
+        bar = tqdm(batches, title, total, leave=False, disable=not title or jax.process_index() > 0)
+        parts = [self.batch(params, batch) for batch in bar]
+        scores = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        order = np.argsort(scores["clip_index"])
+        return {name: values[order] for name, values in scores.items()}
+
+    def aucs(self, params: Mapping[str, jax.Array], source: TFRecordSource) -> dict[str, float]:
+        """AUC of p_fake over a split by data set; nan where one holds a single class."""
+        scores = self.split(params, source)
+        clips = [source.summaries[i] for i in scores["clip_index"]]
+        labels = np.array([clip.label for clip in clips])
+        names = np.array([clip.dataset for clip in clips])
+        rows = {str(name): (names == name) & (labels >= 0) for name in np.unique(names)}
+        return {name: float(auc(labels[of], scores["p_fake"][of])) for name, of in rows.items()}
+
+    def _batches(self, source: TFRecordSource) -> Iterator[ClipBatch]:
+        return iter(
+            evaluation_batches(
+                source,
+                batch_size=self._config.evaluation.batch_size,
+                clip=self._config.data.clip,
+                process_index=jax.process_index(),
+                process_count=jax.process_count(),
+                workers=self._config.data.workers,
+            )
+        )
+
+
+@functools.lru_cache(maxsize=1)
+def make_scorer(config: Experiment, mesh: Mesh) -> Scorer:
+    """The scoring step; compiled once for a training and the evaluation that follows it."""
+    return Scorer(make_model(config), config, mesh)
+
+
+def mean_auc(aucs: Mapping[str, float]) -> float:
+    """The figure by which checkpoints are chosen: the mean over data sets.
+
+    Scores of different sets are not comparable, so they are not pooled, and a small set counts as
+    much as a large one. A set with a single class has none and is left out; nan if all are.
+    """
+    defined = [value for value in aucs.values() if math.isfinite(value)]
+    return sum(defined) / len(defined) if defined else math.nan
+
+
+def validation_scalars(aucs: Mapping[str, float]) -> dict[str, float]:
+    """What is logged: `validation/auc`, which chooses, and with several data sets that of each."""
+    of_sets = {f"validation/auc/{name}": value for name, value in aucs.items()}
+    return {"validation/auc": mean_auc(aucs)} | (of_sets if len(aucs) > 1 else {})
+
+
+def clip_scores(outputs: Outputs, batch: Batch) -> dict[str, jax.Array]:
+    """What the detector says of each clip.
+
+    Returns:
+        p_fake, p_video, p_audio, p_mismatch: [b] probabilities; nan where the modality (for the
+            mismatch: either) is missing.
+        best_offset_ms: [b] by how much the sound would have to be shifted to fit the lips best:
+            positive when it comes late. nan like p_mismatch.
+        sync_curve: [b o].
+        timeline_video, timeline_audio: [b t] probabilities at the face frames; nan where masked.
+    """
+    both = batch["has_video"] & batch["has_audio"]
+    radius = outputs.sync_curve.shape[1] // 2
+    best = jnp.argmax(outputs.sync_curve, axis=1) - radius
+    video_frames = batch["frame_mask"] & batch["has_video"][:, None]
+    return {
+        "p_fake": jax.nn.sigmoid(outputs.logit),
+        "p_video": _where(batch["has_video"], jax.nn.sigmoid(outputs.logit_video)),
+        "p_audio": _where(batch["has_audio"], jax.nn.sigmoid(outputs.logit_audio)),
+        "p_mismatch": _where(both, jax.nn.sigmoid(outputs.logit_mismatch)),
+        "best_offset_ms": _where(both, best * (1000.0 / FRAME_RATE)),
+        "sync_curve": outputs.sync_curve,
+        "timeline_video": _where(video_frames, jax.nn.sigmoid(outputs.frame_logits_video)),
+        "timeline_audio": _where(
+            batch["has_audio"][:, None], jax.nn.sigmoid(outputs.frame_logits_audio)
+        ),
+    }
+
+
+def _where(mask: jax.Array, values: jax.Array) -> jax.Array:
+    return jnp.where(mask, values, jnp.nan)

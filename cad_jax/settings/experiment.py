@@ -1,0 +1,269 @@
+"""Everything that defines an experiment, as one typed, immutable, JSON-ready structure.
+
+These dataclasses are the only place where a setting, its default and its meaning stand. `configs/`
+states what its presets change, the checkpoint carries the whole, everything else reads it. Knows
+nothing of JAX.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from cad_jax.settings.loss import LossConfig
+from cad_jax.settings.model import CADConfig
+from cad_jax.settings.optimizer import OptimizerConfig
+from cad_jax.settings.structure import structure, to_tree, unstructure
+from data_pipelines.loading.settings import NO_AUGMENTATION, AugmentConfig, Balance, ClipSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """What is trained and evaluated on.
+
+    Attributes:
+        path: a prepared set: shards, `dataset_info.json`, `features.json`. Empty: where the
+            builder keeps its sets.
+        clip: what is cut out of a record; the paper's 16 faces of 224 pixels.
+        builder: makes the set where it is not there: `drawn`, or a preset of
+            `data_pipelines.synthetic.presets`. Empty: takes what is there.
+        extra_paths: prepared sets trained on besides.
+        evaluate_paths: prepared sets evaluated besides, trained on or not; each in the splits that
+            it has.
+        mixture_weights: how much of the training each set gives, `path` and then the extra ones, in
+            any unit; empty for their sizes.
+        balance: within each set, `class` trains on genuine and forged clips equally often, `method`
+            besides on every way of forging; see `data_pipelines.loading.sampling`.
+        genuine_only: of which sets training takes the genuine clips (label 0) alone, `none`, the
+            `extra` ones or `all`; `augment.pseudo_fake` then makes the forged ones.
+        train_split: the split that is trained on.
+        validation_split: chooses checkpoints and the threshold.
+        test_splits: evaluated at the end, never used to choose anything.
+        batch_size: clips a step, over all devices of all hosts.
+        limit: use the first clips of the training set only (an overfitting check); 0 for all.
+        features: read what frozen alignment towers make of each training clip (`--mode=features`
+            stores it) instead of running them; windows are then the records' middles, and nothing
+            is augmented.
+        workers: loader processes; 0 loads in a thread. Changes nothing but the speed.
+        on_corrupt: what a corrupt record does: `error`, or `skip` to replace, count and name it.
+        accept_changed: go on with a run although the sets it was trained on have changed.
+        augment: what training does to it.
+    """
+
+    path: str = ""
+    clip: ClipSpec = ClipSpec(seconds=3.2, frames=16, image_size=224)
+    builder: str = ""
+    extra_paths: tuple[str, ...] = ()
+    evaluate_paths: tuple[str, ...] = ()
+    mixture_weights: tuple[float, ...] = ()
+    balance: Balance = "none"
+    genuine_only: Literal["none", "extra", "all"] = "none"
+    train_split: str = "train"
+    validation_split: str = "val"
+    test_splits: tuple[str, ...] = ("test",)
+    batch_size: int = 16
+    limit: int = 0
+    features: bool = False
+    workers: int = 0
+    on_corrupt: Literal["error", "skip"] = "error"
+    accept_changed: bool = False
+    augment: AugmentConfig = AugmentConfig()
+
+    def __post_init__(self) -> None:
+        for name in ("extra_paths", "evaluate_paths"):
+            if len({self.path, *getattr(self, name)}) <= len(getattr(self, name)):
+                raise ValueError(f"{name} names a set twice, or path again")
+        if self.genuine_only == "extra" and not self.extra_paths:
+            raise ValueError("genuine_only is 'extra', but extra_paths names no set")
+        if self.genuine_only == "all" and self.balance != "none":
+            raise ValueError("balance needs forged clips, but genuine_only is 'all'")
+        self._check_weights()
+        for name, least in (("batch_size", 1), ("limit", 0), ("workers", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+
+    @property
+    def applied_augment(self) -> AugmentConfig:
+        """What training does to a clip: nothing where features of unchanged clips are read."""
+        return NO_AUGMENTATION if self.features else self.augment
+
+    def _check_weights(self) -> None:
+        sets = 1 + len(self.extra_paths)
+        if not self.mixture_weights:
+            return
+        if len(self.mixture_weights) != sets:
+            raise ValueError(f"mixture_weights needs {sets} numbers: of path and each extra path")
+        if not all(0 < weight < math.inf for weight in self.mixture_weights):
+            raise ValueError("mixture_weights must be positive; leave out a set without weight")
+        if self.limit:
+            raise ValueError("limit takes the first set's clips, mixture_weights wants all sets'")
+
+
+@dataclasses.dataclass(frozen=True)
+class InitConfig:
+    """What the parameters are before the first step; a checkpoint in the work folder goes before.
+
+    Attributes:
+        video: folder of converted weights (`scripts/convert_weights.py`) of the alignment path's
+            picture tower; empty: random. Adapters always start at random.
+        audio: the same of its sound tower.
+        run: work folder of another run, e.g. of a pretraining, whose best checkpoint gives all
+            parameters, before `video` and `audio`. Empty: none.
+        exclude: patterns of parameter names that are not taken from that run.
+    """
+
+    video: str = ""
+    audio: str = ""
+    run: str = ""
+    exclude: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshConfig:
+    """How the devices are arranged: `data` copies of the model, each spread over `fsdp` devices.
+
+    Attributes:
+        data: how many devices hold a copy of the parameters each, or -1 for what `fsdp` leaves.
+        fsdp: over how many devices each copy is spread, or -1 for what `data` leaves.
+        sharding: (pattern, `fsdp` or `replicate`) rules over parameter names; the first that fits.
+        shard_from: parameters of fewer entries are whole on every device.
+    """
+
+    data: int = -1
+    fsdp: int = 1
+    sharding: tuple[tuple[str, str], ...] = ((".*", "fsdp"),)
+    shard_from: int = 2**16
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """The loop's length and rhythm, in steps.
+
+    Attributes:
+        steps: optimiser steps.
+        log_every: metrics are fetched and written.
+        evaluate_every: the validation split is scored and a checkpoint is saved, here and at the
+            end; 0 never.
+        checkpoint_every: a checkpoint is saved besides.
+        early_stop: stop after this many evaluations without a better AUC; 0 never.
+        profile_at: first of five profiled steps; 0 never.
+    """
+
+    steps: int = 1000
+    log_every: int = 20
+    evaluate_every: int = 200
+    checkpoint_every: int = 200
+    early_stop: int = 0
+    profile_at: int = 0
+
+    def __post_init__(self) -> None:
+        if self.evaluate_every < 0:
+            raise ValueError(f"evaluate_every must be at least 0, not {self.evaluate_every}")
+        for name in ("steps", "log_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """How clips are scored.
+
+    Attributes:
+        batch_size: clips at a time, over all devices.
+        bootstrap: resamplings of identities behind each confidence interval.
+    """
+
+    batch_size: int = 32
+    bootstrap: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.bootstrap < 1:
+            raise ValueError("batch_size and bootstrap must be at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Priors:
+    """Shares of forged clips among those that training draws, each within 0 and 1.
+
+    Attributes:
+        fake: of everything; 0.5 until it is measured.
+        fake_video: of the pictures.
+        fake_audio: of the sounds.
+    """
+
+    fake: float = 0.5
+    fake_video: float = 0.5
+    fake_audio: float = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Computed:
+    """What a run finds out when it starts, and keeps; not meant to be set.
+
+    A value that is there already, from a run's own `config.json`, must be the one that is found:
+    other data, other weights or another stage are refused.
+
+    Attributes:
+        stage: `train` or `pretrain`, by the mode.
+        data: what each set that is trained on holds: its name, its number of clips, the hash of its
+            records and of its preparation.
+        video: hash of the picture tower's converted weights.
+        audio: hash of the sound tower's converted weights.
+        run: step and hash of the parameters that `init.run` gave.
+        code: hash of the program; other code is reported, not refused.
+        priors: shares of forged clips.
+    """
+
+    stage: Literal["", "train", "pretrain"] = ""
+    data: tuple[str, ...] = ()
+    video: str = ""
+    audio: str = ""
+    run: str = ""
+    code: str = ""
+    priors: Priors = Priors()
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """An experiment: the same configuration gives the same result.
+
+    Attributes:
+        data: what is trained and evaluated on.
+        model: the detector.
+        loss: the objective.
+        optimizer: how parameters move.
+        init: what they are before the first step.
+        mesh: how the devices are arranged.
+        train: the loop's length and rhythm.
+        evaluation: how clips are scored.
+        seed: of everything random.
+        computed: what a run finds out when it starts.
+    """
+
+    data: DataConfig = DataConfig()
+    model: CADConfig = CADConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    init: InitConfig = InitConfig()
+    mesh: MeshConfig = MeshConfig()
+    train: TrainConfig = TrainConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    seed: int = 0
+    computed: Computed = Computed()
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "Experiment":
+        """From nested mappings, as configs/ and checkpoints hold them; what is left out is default.
+
+        Raises:
+            ConfigError: an unknown key (with the nearest right one), a wrong type or value.
+        """
+        return structure(cls, values)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The inverse of `from_mapping`, JSON-ready."""
+        return unstructure(self)
+
+    def to_tree(self) -> dict[str, Any]:
+        """Every setting as nested dictionaries, tuples left as they are."""
+        return to_tree(self)

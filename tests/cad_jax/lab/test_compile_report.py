@@ -1,0 +1,48 @@
+"""The cost of a step, from its compilation alone."""
+
+import pytest
+
+from cad_jax.lab.compile_report import compile_report, count_collectives
+from data_pipelines.errors import UserError
+
+PROGRAM = """
+  %all-reduce.1 = f32[8,16]{1,0} all-reduce(%dot), replica_groups={{0,1}}, to_apply=%add
+  %pair = (bf16[4]{0}, pred[2,2]{1,0}) all-reduce(%a, %b), to_apply=%add
+  %start = f32[3]{0} all-gather-start(%c), dimensions={0}
+  %done = f32[3]{0} all-gather-done(%start)
+  %fusion = f32[99]{0} fusion(%all-reduce.1), calls=%all-reduce-like
+"""
+
+
+def test_collectives_are_counted_with_their_bytes():
+    assert count_collectives(PROGRAM) == {
+        "all-gather": (1, 12),
+        "all-reduce": (2, 8 * 16 * 4 + 4 * 2 + 4),
+    }
+
+
+def test_what_is_frozen_costs_neither_gradient_nor_optimiser(small_experiment):
+    frozen = {"trainable": [["lora_", True], ["_tower/", False], [".*", True]]}
+    mesh = {"mesh": {"data": 1, "fsdp": 8}}
+    adapted = compile_report(small_experiment(optimizer=frozen, **mesh))
+    whole = compile_report(small_experiment(**mesh))
+    assert adapted.trainable + adapted.frozen == whole.trainable
+    assert adapted.trainable < whole.trainable
+    assert whole.frozen == whole.frozen_bytes == 0
+    # float32 parameters, Adam's two moments and three counters: the step's, Adam's, the schedule's
+    assert adapted.state_bytes == 3 * 4 * adapted.trainable + 3 * 4
+    assert adapted.flops_per_clip < whole.flops_per_clip
+    assert sum(size for _, size in adapted.collectives.values()) < sum(
+        size for _, size in whole.collectives.values()
+    )
+
+
+def test_a_mesh_of_other_devices_is_refused(small_experiment):
+    config = small_experiment(mesh={"data": 1, "fsdp": 1})
+    with pytest.raises(UserError, match=r"mesh data=1, fsdp=1 does not divide 8 device\(s\)"):
+        compile_report(config)
+
+
+def test_a_batch_that_does_not_divide_is_refused(small_experiment):
+    with pytest.raises(UserError, match="12 clips does not divide by 8 devices"):
+        compile_report(small_experiment(data={"batch_size": 12}))
