@@ -11,8 +11,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from cad_jax.lab.parity import measure_parity, parity_table
 from cad_jax.models.config import VIT_PRESETS, WHISPER_PRESETS
-from cad_jax.weights.parity import measure_parity, parity_table
 from data_pipelines.errors import UserError, nearest
 
 PRESETS = VIT_PRESETS | WHISPER_PRESETS

@@ -43,15 +43,17 @@ ALLOWED = {
         "cad_jax.models",
         "cad_jax.parallel",
         "cad_jax.types",
-        "cad_jax.weights",
         "data_pipelines",
     ),
+    "cad_jax.lab": ("cad_jax.losses", "cad_jax.models", "cad_jax.weights", "data_pipelines"),
     "cad_jax.training": ("cad_jax", "data_pipelines"),
     "cad_jax.inference": ("cad_jax", "data_pipelines"),
     "cad_jax.modes": ("cad_jax", "data_pipelines"),
     "scripts": ("cad_jax", "data_pipelines"),
     "train": ("cad_jax", "data_pipelines"),
 }
+# Probes and comparisons: only commands start them, whatever else a package may import.
+LABORATORY, ITS_USERS = "cad_jax.lab", ("cad_jax.lab", "scripts")
 # Worker processes import data_pipelines and must not touch the accelerator.
 ACCELERATOR = ("jax", "flax", "optax", "orbax", "clu")
 
@@ -89,6 +91,8 @@ def test_imports_run_one_way(path):
         own = imported.split(".")[0] in ("cad_jax", "configs", "data_pipelines", "train")
         allowed = any(is_within(imported, p) for p in (package, *ALLOWED[package]))
         assert allowed or not own, f"{name} may not import {imported}"
+        if is_within(imported, LABORATORY):
+            assert package in ITS_USERS, f"{name} may not import the laboratory"
         if package == "data_pipelines":
             assert imported.split(".")[0] not in ACCELERATOR, f"{name} imports {imported}"
 

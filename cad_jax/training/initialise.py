@@ -18,7 +18,7 @@ from cad_jax.models.functional import Params
 from cad_jax.models.lora import is_adapter
 from cad_jax.parallel.rules import RuleError
 from cad_jax.shapes import listed, shape_faults
-from cad_jax.weights.source import WeightsError
+from cad_jax.weights.published import WeightsError
 from cad_jax.weights.store import load_tower, read_weights_info
 
 Targets = Mapping[str, jax.ShapeDtypeStruct]

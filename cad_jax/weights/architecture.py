@@ -23,7 +23,7 @@ from cad_jax.models.lora import Precision
 from cad_jax.models.vit import ViT
 from cad_jax.models.whisper import WhisperEncoder
 from cad_jax.weights.layouts import Layout
-from cad_jax.weights.source import Source, WeightsError
+from cad_jax.weights.published import PublishedWeights, WeightsError
 
 Tower = ViTConfig | WhisperConfig
 
@@ -67,27 +67,27 @@ _OPENAI_WHISPER = {
 }
 
 
-def infer_architecture(source: Source, layout: Layout, depth: int) -> Tower:
+def infer_architecture(published: PublishedWeights, layout: Layout, depth: int) -> Tower:
     """The tower's configuration.
 
     Raises:
         WeightsError: shapes and stated settings contradict each other or fit no tower of ours.
     """
-    stated = _stated(source, layout)
-    seen = {"depth": depth} | (_clip if layout.kind == "clip" else _whisper)(source, layout)
+    stated = _stated(published, layout)
+    seen = {"depth": depth} | (_clip if layout.kind == "clip" else _whisper)(published, layout)
     for name, value in seen.items():
         if stated.get(name, value) != value:
             raise WeightsError(
-                f"{source.path}: the arrays have {name} {value}, the settings beside them "
+                f"{published.path}: the arrays have {name} {value}, the settings beside them "
                 f"say {stated[name]!r}; the files do not belong together"
             )
     if layout.kind == "whisper" and stated.pop("activation", "gelu") != "gelu":
-        raise WeightsError(f"{source.path}: a Whisper encoder's activation is gelu")
+        raise WeightsError(f"{published.path}: a Whisper encoder's activation is gelu")
     settings = {"heads": max(seen["width"] // _HEAD_WIDTH, 1)} | stated | seen
     try:
         return structure(ViTConfig if layout.kind == "clip" else WhisperConfig, settings, "tower")
     except ConfigError as error:
-        raise WeightsError(f"{source.path} is no tower of ours: {error}") from None
+        raise WeightsError(f"{published.path} is no tower of ours: {error}") from None
 
 
 def preset_name(tower: Tower) -> str | None:
@@ -112,46 +112,46 @@ def tower_model(config: Tower, dtype: Dtype = "float32") -> FunctionalModel:
     )
 
 
-def _clip(source: Source, layout: Layout) -> dict[str, int]:
-    rows, width = _shape(source, layout, "stem/embedding/kernel", 2)
+def _clip(published: PublishedWeights, layout: Layout) -> dict[str, int]:
+    rows, width = _shape(published, layout, "stem/embedding/kernel", 2)
     patch = math.isqrt(rows // 3)
-    tokens = _shape(source, layout, "position_embedding", 2)[0]
+    tokens = _shape(published, layout, "position_embedding", 2)[0]
     return {
         "width": width,
         "patch_size": patch,
         "image_size": math.isqrt(max(tokens - 1, 0)) * patch,
-        "mlp_ratio": _shape(source, layout, "blocks/0/mlp/up/kernel", 2)[1] // max(width, 1),
+        "mlp_ratio": _shape(published, layout, "blocks/0/mlp/up/kernel", 2)[1] // max(width, 1),
     }
 
 
-def _whisper(source: Source, layout: Layout) -> dict[str, int]:
-    _, mels, width = _shape(source, layout, "stem/conv1/kernel", 3)
+def _whisper(published: PublishedWeights, layout: Layout) -> dict[str, int]:
+    _, mels, width = _shape(published, layout, "stem/conv1/kernel", 3)
     return {
         "width": width,
         "mels": mels,
-        "max_tokens": len(np.atleast_1d(source.tensors[layout.positions]())),
-        "mlp_ratio": _shape(source, layout, "blocks/0/mlp/up/kernel", 2)[1] // max(width, 1),
+        "max_tokens": len(np.atleast_1d(published.tensors[layout.positions]())),
+        "mlp_ratio": _shape(published, layout, "blocks/0/mlp/up/kernel", 2)[1] // max(width, 1),
     }
 
 
-def _shape(source: Source, layout: Layout, ours: str, rank: int) -> tuple[int, ...]:
+def _shape(published: PublishedWeights, layout: Layout, ours: str, rank: int) -> tuple[int, ...]:
     origin = layout.origins(1)[ours]
-    array = source.tensors[origin.name]()
+    array = published.tensors[origin.name]()
     try:
         shape = origin.form.read(array).shape
     except ValueError:
         shape = ()
     if len(shape) != rank:
-        raise WeightsError(f"{source.path}: {origin.name} has shape {array.shape}")
+        raise WeightsError(f"{published.path}: {origin.name} has shape {array.shape}")
     return shape
 
 
-def _stated(source: Source, layout: Layout) -> dict[str, Any]:
+def _stated(published: PublishedWeights, layout: Layout) -> dict[str, Any]:
     """Our settings as the files state them."""
     if layout.publisher == "CTranslate2":
-        heads = source.tensors.get("encoder/num_heads")
+        heads = published.tensors.get("encoder/num_heads")
         return {} if heads is None else {"heads": int(np.ravel(heads())[0])}
-    settings = source.settings
+    settings = published.settings
     if layout.publisher == "OpenAI":
         names = _OPENAI_WHISPER
     elif layout.kind == "whisper":
@@ -162,7 +162,8 @@ def _stated(source: Source, layout: Layout) -> dict[str, Any]:
         settings = vision if isinstance(vision, dict) else settings
         if settings.get("layer_norm_eps", 1e-5) != 1e-5:
             raise WeightsError(
-                f"{source.path}: layer norms of epsilon {settings['layer_norm_eps']}; ours is 1e-5"
+                f"{published.path}: layer norms of epsilon {settings['layer_norm_eps']}; ours is "
+                "1e-5"
             )
     return _translated(settings, names)
 

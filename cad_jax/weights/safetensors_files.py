@@ -11,12 +11,12 @@ import ml_dtypes  # noqa: F401  # registers bfloat16, in which safetensors retur
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from cad_jax.weights.source import Source, WeightsError, read_json
+from cad_jax.weights.published import PublishedWeights, WeightsError, read_json
 
 CONFIG = "config.json"
 
 
-def read_safetensors(path: pathlib.Path) -> Source:
+def read_safetensors(path: pathlib.Path) -> PublishedWeights:
     """The arrays of one file, or of all shards that an index (`*.index.json`) lists.
 
     Raises:
@@ -24,7 +24,7 @@ def read_safetensors(path: pathlib.Path) -> Source:
     """
     if path.suffix == ".json":
         return _read_shards(path)
-    return Source(path, (path,), _tensors(path), settings_beside(path))
+    return PublishedWeights(path, (path,), _tensors(path), settings_beside(path))
 
 
 def settings_beside(path: pathlib.Path) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def settings_beside(path: pathlib.Path) -> dict[str, Any]:
     return read_json(config) if config.exists() else {}
 
 
-def _read_shards(index: pathlib.Path) -> Source:
+def _read_shards(index: pathlib.Path) -> PublishedWeights:
     shards = read_json(index).get("weight_map")
     if not isinstance(shards, dict) or not all(isinstance(s, str) for s in shards.values()):
         raise WeightsError(f"{index} has no weight_map of names to files")
@@ -44,7 +44,9 @@ def _read_shards(index: pathlib.Path) -> Source:
     if lacking := [name for name, shard in shards.items() if name not in files[shard]]:
         raise WeightsError(f"{index.parent / shards[lacking[0]]} lacks {lacking[0]}")
     tensors = {name: files[shard][name] for name, shard in shards.items()}
-    return Source(index, tuple(index.parent / s for s in files), tensors, settings_beside(index))
+    return PublishedWeights(
+        index, tuple(index.parent / s for s in files), tensors, settings_beside(index)
+    )
 
 
 def _tensors(path: pathlib.Path) -> dict[str, Any]:

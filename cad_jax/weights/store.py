@@ -25,7 +25,7 @@ from cad_jax.shapes import listed, shape_faults
 from cad_jax.weights.architecture import Tower, published_name
 from cad_jax.weights.convert import TowerWeights
 from cad_jax.weights.positions import resize_positions
-from cad_jax.weights.source import WeightsError, read_json
+from cad_jax.weights.published import WeightsError, read_json
 from data_pipelines.records.atomic import write_json
 
 FORMAT = 1

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from cad_jax.evaluation import sync_probe
+from cad_jax.lab import sync_probe
 from cad_jax.models.config import WhisperConfig
 from cad_jax.weights.architecture import tower_model
 from cad_jax.weights.convert import TowerWeights

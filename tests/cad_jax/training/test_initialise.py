@@ -15,7 +15,7 @@ from cad_jax.training.initialise import pin_weights
 from cad_jax.training.learner import Learner, load_run, make_model
 from cad_jax.training.loop import train
 from cad_jax.weights.convert import TowerWeights
-from cad_jax.weights.source import WeightsError
+from cad_jax.weights.published import WeightsError
 from cad_jax.weights.store import write_tower
 from configs.cad import get_config
 

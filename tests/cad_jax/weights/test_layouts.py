@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from cad_jax.weights.convert import convert
-from cad_jax.weights.files import open_source
+from cad_jax.weights.files import open_published
 from cad_jax.weights.layouts import LAYOUTS
-from cad_jax.weights.source import WeightsError
+from cad_jax.weights.published import WeightsError
 
 HUGGING_FACE = [layout for layout in LAYOUTS if layout.publisher == "Hugging Face"]
 
@@ -84,7 +84,7 @@ def test_hugging_faces_names_there_and_back(layout, golden, converted, publish):
     if layout.positions != "embed_positions.weight":
         others = OTHERS[f"Hugging Face {layout.kind}"]
         theirs |= {name: np.zeros(2, np.float32) for name in others}
-    weights = convert(open_source(publish(theirs, model.config)))
+    weights = convert(open_published(publish(theirs, model.config)))
     assert weights.config == expected.config
     assert_same(weights, expected)
     again = layout.export(weights.params)
@@ -109,7 +109,7 @@ def test_the_export_has_the_golden_files_names(golden, converted):
     ids=["clip", "whisper"],
 )
 def test_openais_names(kind, rename, golden, converted, publish):
-    weights = convert(open_source(publish(rename(golden(kind).weights), name="openai")))
+    weights = convert(open_published(publish(rename(golden(kind).weights), name="openai")))
     assert_same(weights, converted(kind))
 
 
@@ -118,7 +118,7 @@ def test_ctranslate2s_names(ctranslate2_whisper, converted, make_ctranslate2, tm
     (tmp_path / "model.bin").write_bytes(
         make_ctranslate2(variables, [("decoder/projection/weight", "encoder/num_heads")])
     )
-    weights = convert(open_source(tmp_path))
+    weights = convert(open_published(tmp_path))
     assert weights.config == converted("whisper").config
     assert_same(weights, converted("whisper"))
 
@@ -130,7 +130,7 @@ def test_a_key_bias_that_the_tower_has_not_is_refused(
     variables["encoder/layer_1/self_attention/linear_0/bias"][40] = 0.5
     (tmp_path / "model.bin").write_bytes(make_ctranslate2(variables))
     with pytest.raises(WeightsError, match=r"layer_1/.*/bias has a part for .*attention/key/bias"):
-        convert(open_source(tmp_path))
+        convert(open_published(tmp_path))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda x: f"{x.publisher}-{x.positions}")

@@ -18,7 +18,7 @@ from cad_jax.weights import store
 from cad_jax.weights.architecture import tower_model
 from cad_jax.weights.convert import TowerWeights
 from cad_jax.weights.positions import resize_positions
-from cad_jax.weights.source import WeightsError
+from cad_jax.weights.published import WeightsError
 from cad_jax.weights.store import load_tower, read_weights_info, write_tower
 
 CONFIG = ViTConfig(16, 8, width=32, depth=1, heads=2)

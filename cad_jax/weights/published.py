@@ -21,7 +21,7 @@ class WeightsError(UserError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class PublishedWeights:
     """Weights in their publisher's names.
 
     Attributes:
