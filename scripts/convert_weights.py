@@ -12,10 +12,10 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from cad_jax.weights.architecture import preset_name
 from cad_jax.weights.convert import convert
 from cad_jax.weights.files import open_published
 from cad_jax.weights.store import WeightsInfo, refuse_other_content, write_tower
+from cad_jax.weights.towers import preset_name
 from data_pipelines.errors import UserError
 
 

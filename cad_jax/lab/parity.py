@@ -16,11 +16,11 @@ import numpy as np
 
 from cad_jax.models.config import Dtype, ViTConfig, WhisperConfig
 from cad_jax.models.vit import tower_input
-from cad_jax.weights.architecture import Tower, tower_model
 from cad_jax.weights.convert import convert
 from cad_jax.weights.files import open_published
 from cad_jax.weights.published import WeightsError
 from cad_jax.weights.store import load_tower, write_tower
+from cad_jax.weights.towers import Tower, tower_model
 
 Outputs = dict[str, np.ndarray]
 

@@ -19,7 +19,7 @@ from cad_jax.models.lora import is_adapter
 from cad_jax.parallel.rules import RuleError
 from cad_jax.shapes import listed, shape_faults
 from cad_jax.weights.published import WeightsError
-from cad_jax.weights.store import load_tower, read_weights_info
+from cad_jax.weights.store import load_tower, verify_weights
 
 Targets = Mapping[str, jax.ShapeDtypeStruct]
 TOWERS = ("video", "audio")
@@ -39,7 +39,7 @@ def pin_weights(config: ExperimentConfig) -> ExperimentConfig:
         if not folder:
             continue
         architecture = getattr(config.model, tower)
-        found = read_weights_info(pathlib.Path(folder), architecture).sha256
+        found = verify_weights(pathlib.Path(folder), architecture)
         if expected not in ("", found):
             raise WeightsError(
                 f"{folder} holds weights {found[:12]}, but config.init.{tower}_sha256 says "
@@ -118,5 +118,6 @@ def _excluded(patterns: Sequence[str], names: Sequence[str]) -> set[str]:
 def _from_weights(config: InitConfig, model: CADConfig, tower: str, targets: Targets) -> Params:
     prefix = f"{tower}_tower/"
     own = {name.removeprefix(prefix): target for name, target in targets.items()}
-    params = load_tower(pathlib.Path(getattr(config, tower)), getattr(model, tower), own)
+    folder, sha256 = getattr(config, tower), getattr(config, f"{tower}_sha256")
+    params = load_tower(pathlib.Path(folder), getattr(model, tower), own, sha256=sha256)
     return {prefix + name: value for name, value in params.items()}

@@ -5,18 +5,14 @@ Knows nothing of file formats (see `files`) or of the folder that is written (se
 
 import dataclasses
 
-import ml_dtypes
 import numpy as np
 
-from cad_jax.models.whisper import sinusoids
 from cad_jax.shapes import listed, shape_faults
-from cad_jax.weights.architecture import Tower, infer_architecture, tower_model
-from cad_jax.weights.layouts import LAYOUTS, Layout, Origin
-from cad_jax.weights.published import PublishedWeights, WeightsError
-
-DTYPES = tuple(map(np.dtype, (np.float32, np.float16, ml_dtypes.bfloat16)))
-
-_SINUSOID_ERROR = 5e-4  # of angles up to 1500 rad in float32, as the publishers computed them
+from cad_jax.weights.architecture import infer_architecture
+from cad_jax.weights.layouts import Layout, Origin
+from cad_jax.weights.published import DTYPES, PublishedWeights, WeightsError
+from cad_jax.weights.tower_kind import TowerKind
+from cad_jax.weights.towers import TOWER_KINDS, Tower, tower_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +30,7 @@ def convert(published: PublishedWeights) -> TowerWeights:
         WeightsError: not one of the towers, or names are missing or unknown, or arrays have a
             wrong shape or dtype or hold what is no number; up to five are named.
     """
-    layout = _layout_of(published)
+    kind, layout = _layout_of(published)
     depth = layout.depth(published.tensors)
     origins = layout.origins(depth)
     faults = [
@@ -45,9 +41,9 @@ def convert(published: PublishedWeights) -> TowerWeights:
     faults += [f"unknown {name}" for name in layout.unknown(published.tensors, depth)]
     if not depth:
         faults.append("no block")
-    _refuse(faults, published, layout)
+    _refuse(faults, published, kind, layout)
 
-    config = infer_architecture(published, layout, depth)
+    config = infer_architecture(published, kind, layout, depth)
     wanted = {name: leaf.shape for name, leaf in tower_model(config).shapes.items()}
     params, faults = {}, []
     for name, origin in origins.items():
@@ -58,23 +54,22 @@ def convert(published: PublishedWeights) -> TowerWeights:
             params[name] = array
         elif array.any():
             faults.append(f"{origin.name} has a part for {name}, which the tower has not")
-    if layout.kind == "whisper":
-        faults += _position_faults(published, layout, config.width)
+    if fault := kind.position_fault(published.tensors[layout.positions](), config):
+        faults.append(f"{layout.positions} {fault}")
     if not faults:
         faults = [*shape_faults({n: a.shape for n, a in params.items()}, wanted).values()]
-    _refuse(faults, published, layout)
+    _refuse(faults, published, kind, layout)
     return TowerWeights(config, params)
 
 
-def _layout_of(published: PublishedWeights) -> Layout:
-    for layout in LAYOUTS:
+def _layout_of(published: PublishedWeights) -> tuple[TowerKind, Layout]:
+    known = [(kind, layout) for kind in TOWER_KINDS for layout in kind.layouts]
+    for kind, layout in known:
         if layout.positions in published.tensors:
-            return layout
-    looked_for = ", ".join(layout.positions for layout in LAYOUTS)
-    raise WeightsError(
-        f"{published.path} holds neither a CLIP vision tower (ViT) nor a Whisper encoder: none of "
-        f"{looked_for}"
-    )
+            return kind, layout
+    towers = " nor ".join(kind.title for kind in TOWER_KINDS)
+    looked_for = ", ".join(layout.positions for _, layout in known)
+    raise WeightsError(f"{published.path} holds neither {towers}: none of {looked_for}")
 
 
 def _read(published: PublishedWeights, origin: Origin) -> tuple[np.ndarray, str]:
@@ -90,21 +85,11 @@ def _read(published: PublishedWeights, origin: Origin) -> tuple[np.ndarray, str]
         return theirs, f"{origin.name} has shape {theirs.shape}"
 
 
-def _position_faults(published: PublishedWeights, layout: Layout, width: int) -> list[str]:
-    """Whisper's positions are computed; what the file has must be the same."""
-    positions = published.tensors[layout.positions]()
-    if positions.dtype not in DTYPES or positions.ndim != 2 or positions.shape[1] != width:
-        return [f"{layout.positions} is {positions.dtype} of shape {positions.shape}"]
-    tolerance = _SINUSOID_ERROR + float(ml_dtypes.finfo(positions.dtype).eps)
-    error = np.abs(positions.astype(np.float32) - sinusoids(len(positions), width)).max(initial=0)
-    if not error <= tolerance:
-        return [f"{layout.positions} are not Whisper's sinusoids"]
-    return []
-
-
-def _refuse(faults: list[str], published: PublishedWeights, layout: Layout) -> None:
+def _refuse(
+    faults: list[str], published: PublishedWeights, kind: TowerKind, layout: Layout
+) -> None:
     if faults:
         raise WeightsError(
-            f"{published.path} is no {layout.kind} tower in {layout.publisher}'s layout that we "
+            f"{published.path} is no {kind.name} tower in {layout.publisher}'s layout that we "
             f"know: {listed(faults)}"
         )

@@ -5,6 +5,7 @@ Knows nothing of what the arrays mean.
 
 import functools
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import ml_dtypes  # noqa: F401  # registers bfloat16, in which safetensors returns such arrays
@@ -24,7 +25,23 @@ def read_safetensors(path: pathlib.Path) -> PublishedWeights:
     """
     if path.suffix == ".json":
         return _read_shards(path)
-    return PublishedWeights(path, (path,), _tensors(path), settings_beside(path))
+    return PublishedWeights(path, (path,), open_arrays(path), settings_beside(path))
+
+
+def open_arrays(path: pathlib.Path) -> dict[str, Callable[[], np.ndarray]]:
+    """The arrays of one file: name -> function that reads it.
+
+    Raises:
+        WeightsError: the file is not there, or it is damaged or cut short; so does each function.
+    """
+    try:
+        # The header is checked against the file's length here; arrays are read one by one.
+        handle = safe_open(path, framework="numpy")
+        return {name: functools.partial(_read, path, handle, name) for name in handle.keys()}  # noqa: SIM118
+    except OSError:
+        raise WeightsError(f"no such file: {path}") from None
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is no complete safetensors file: {error}") from None
 
 
 def settings_beside(path: pathlib.Path) -> dict[str, Any]:
@@ -40,24 +57,13 @@ def _read_shards(index: pathlib.Path) -> PublishedWeights:
     # A shard lies beside its index: anything else could point anywhere on the disk.
     if outside := [shard for shard in shards.values() if pathlib.Path(shard).name != shard]:
         raise WeightsError(f"{index} names {outside[0]!r}, which is no file beside it")
-    files = {shard: _tensors(index.parent / shard) for shard in sorted(set(shards.values()))}
+    files = {shard: open_arrays(index.parent / shard) for shard in sorted(set(shards.values()))}
     if lacking := [name for name, shard in shards.items() if name not in files[shard]]:
         raise WeightsError(f"{index.parent / shards[lacking[0]]} lacks {lacking[0]}")
     tensors = {name: files[shard][name] for name, shard in shards.items()}
     return PublishedWeights(
         index, tuple(index.parent / s for s in files), tensors, settings_beside(index)
     )
-
-
-def _tensors(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        # The header is checked against the file's length here; arrays are read one by one.
-        handle = safe_open(path, framework="numpy")
-        return {name: functools.partial(_read, path, handle, name) for name in handle.keys()}  # noqa: SIM118
-    except OSError:
-        raise WeightsError(f"no such file: {path}") from None
-    except SafetensorError as error:
-        raise WeightsError(f"{path} is no complete safetensors file: {error}") from None
 
 
 def _read(path: pathlib.Path, handle: Any, name: str) -> np.ndarray:

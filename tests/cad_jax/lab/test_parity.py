@@ -3,7 +3,7 @@
 import pytest
 
 from cad_jax.lab.parity import ParityRow, measure_parity, parity_table
-from cad_jax.models.config import VIT_PRESETS, WHISPER_PRESETS
+from cad_jax.weights.towers import PRESETS
 
 PARITY = "parity: pip install cad-jax[parity]"
 
@@ -13,7 +13,7 @@ PARITY = "parity: pip install cad-jax[parity]"
 def test_true_shapes_agree(name):
     pytest.importorskip("torch", reason=PARITY)
     pytest.importorskip("transformers", reason=PARITY)
-    exact, half = measure_parity(name, (VIT_PRESETS | WHISPER_PRESETS)[name])
+    exact, half = measure_parity(name, PRESETS[name])
     assert exact.ours < 1e-4
     assert half.ours < 1.5 * half.reference  # as far from float32 as torch's own bfloat16
 

@@ -86,7 +86,7 @@ FAULTS = {
     "positions": (
         "whisper",
         put("encoder.embed_positions.weight", lambda x: x + 0.01),
-        "embed_positions.weight are not Whisper's sinusoids",
+        "embed_positions.weight is not Whisper's sinusoids",
     ),
     "heads": ("clip", state(num_attention_heads=5), "width must be a multiple of heads"),
     "no number of heads": ("clip", state(num_attention_heads="2"), "heads must be int, not '2'"),

@@ -1,0 +1,52 @@
+"""The registry: what is said of each kind of tower agrees with its settings and its module."""
+
+import dataclasses
+
+import pytest
+
+from cad_jax.models.config import ViTConfig
+from cad_jax.weights.towers import (
+    PRESETS,
+    TOWER_KINDS,
+    kind_of,
+    preset_name,
+    published_name,
+    tower_model,
+)
+
+
+@pytest.mark.parametrize("kind", TOWER_KINDS, ids=lambda kind: kind.name)
+def test_an_entry_is_complete(kind):
+    assert kind.presets
+    assert kind.presets.keys() == kind.published.keys()
+    assert set(kind.free) <= {field.name for field in dataclasses.fields(kind.config)}
+    assert all(kind_of(preset) is kind for preset in kind.presets.values())
+    for preset in kind.presets.values():
+        parameters = tower_model(preset).shapes.keys()
+        assert kind.resize.keys() <= parameters
+        for layout in kind.layouts:  # every parameter of ours comes from somewhere
+            assert parameters <= layout.origins(preset.depth).keys()
+
+
+def test_names_and_layouts_tell_the_kinds_apart():
+    layouts = [layout.positions for kind in TOWER_KINDS for layout in kind.layouts]
+    assert len(set(layouts)) == len(layouts)
+    assert len({kind.name for kind in TOWER_KINDS}) == len(TOWER_KINDS)
+    assert len(PRESETS) == sum(len(kind.presets) for kind in TOWER_KINDS)
+
+
+def test_a_published_tower_is_known_by_its_settings():
+    assert preset_name(ViTConfig()) == "clip_vit_b_16"
+    assert published_name(ViTConfig()) == "openai/clip-vit-base-patch16"
+    assert preset_name(ViTConfig(width=48)) is None
+    assert published_name(ViTConfig(width=48)) == "weights of this architecture"
+
+
+def test_a_model_of_a_tower_is_stored_as_asked():
+    kernels = {
+        name: leaf.dtype
+        for name, leaf in tower_model(ViTConfig(width=24, depth=1), "bfloat16").shapes.items()
+        if name.endswith("kernel")
+    }
+    assert kernels
+    assert set(kernels.values()) == {"bfloat16"}
