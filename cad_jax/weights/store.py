@@ -31,6 +31,7 @@ from data_pipelines.records.atomic import write_json
 
 FORMAT = 2
 ARRAYS, INFO = "weights.safetensors", "weights.json"
+_AGAIN = "remove the folder and convert the weights again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,13 +64,13 @@ def write_tower(
         folder: to be made; its parents too.
 
     Raises:
-        WeightsError: something else is there.
+        WeightsError: something else is there, or weights that are damaged.
         OSError: it cannot be written.
     """
     info = _describe(weights, source_files)
     refuse_other_content(folder)
     if folder.exists() and any(folder.iterdir()):
-        if read_weights_info(folder).sha256 != info.sha256:
+        if verify_weights(folder) != info.sha256:
             raise WeightsError(f"{folder} holds other weights; choose another --output")
         return info
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -118,14 +119,14 @@ def read_weights_info(folder: pathlib.Path, wanted: Tower | None = None) -> Weig
         )
     values = read_json(path)
     if values.pop("format", None) != FORMAT:
-        raise WeightsError(f"{path} is of another format; convert the weights again")
+        raise WeightsError(f"{path} is of another format; {_AGAIN}")
     try:
         kind = {kind.name: kind for kind in TOWER_KINDS}[values["kind"]]
         architecture = structure(kind.config, values["architecture"])
         dtypes, files = tuple(values["dtypes"]), tuple(values["source_files"])
         return WeightsInfo(kind.name, architecture, dtypes, files, str(values["sha256"]))
     except (KeyError, TypeError, ConfigError) as error:
-        raise WeightsError(f"{path} is damaged ({error}); convert the weights again") from None
+        raise WeightsError(f"{path} is damaged ({error}); {_AGAIN}") from None
 
 
 def verify_weights(folder: pathlib.Path, wanted: Tower | None = None) -> str:
@@ -216,14 +217,14 @@ def _read_arrays(folder: pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:
         for name, read in sorted(open_arrays(folder / ARRAYS).items()):
             yield name, read()
     except WeightsError as error:
-        raise WeightsError(f"{error}; convert the weights again") from None
+        raise WeightsError(f"{error}; {_AGAIN}") from None
 
 
 def _refuse_other_hash(folder: pathlib.Path, found: str, expected: str) -> None:
     if found != expected:
         raise WeightsError(
-            f"{folder} holds weights {found[:12]}, not {expected[:12]}: they were changed or "
-            "damaged; bring the old ones back or convert the weights again"
+            f"{folder} holds weights {found[:12]}, not {expected[:12]}: changed or damaged; bring "
+            f"the old ones back, or {_AGAIN}"
         )
 
 
@@ -253,6 +254,6 @@ def _resized(
 
 def _placed(array: np.ndarray, leaf: jax.ShapeDtypeStruct) -> jax.Array:
     """The array in the dtype and sharding of `leaf`; every process holds it and gives its part."""
-    array = array.astype(leaf.dtype)
+    array = array.astype(leaf.dtype, copy=False)
     sharding = leaf.sharding or SingleDeviceSharding(jax.local_devices()[0])
     return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])

@@ -70,6 +70,19 @@ def test_weights_are_pinned_and_others_refused(small_experiment, weights):
         pin_weights(with_init(config, video_sha256="0" * 64))
 
 
+def test_one_flipped_byte_is_refused(small_experiment, weights, tmp_path):
+    shutil.copytree(weights, tmp_path / "clip")
+    arrays = tmp_path / "clip" / "weights.safetensors"
+    data = bytearray(arrays.read_bytes())
+    data[-1] ^= 1
+    arrays.write_bytes(data)
+    config = with_init(small_experiment(), video=str(tmp_path / "clip"))
+    with pytest.raises(WeightsError, match="changed or damaged"):
+        pin_weights(config)
+    with pytest.raises(WeightsError, match="changed or damaged"):
+        all_parameters(config)
+
+
 def test_missing_weights_say_which_to_get_and_how_to_convert_them():
     values = get_config("data=fakeavceleb,size=b16").to_dict()
     config = ExperimentConfig.from_mapping(values)

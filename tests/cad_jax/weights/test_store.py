@@ -241,7 +241,7 @@ def spoiled(folder, tmp_path, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 1}, "is of another format; convert the weights again"),
+        ({"format": 1}, "is of another format; remove the folder and convert"),
         ({"kind": "bert"}, "is damaged"),
         ({"architecture": {"width": "wide"}}, "width must be int, not 'wide'"),
         ({"sha256": None}, r"is damaged \('sha256'\)"),
@@ -283,7 +283,16 @@ def test_no_flipped_byte_of_the_arrays_goes_unseen(folder, tmp_path):
         assert len(data) == (path / ARRAYS).stat().st_size
         line = refused(path)
         assert str(path) in line
-        assert f", not {recorded}: they were changed or damaged" in line
+        assert f", not {recorded}: changed or damaged" in line
+
+
+def test_damaged_weights_are_not_taken_for_the_same_again(folder, tmp_path):
+    path = spoiled(folder, tmp_path)
+    data = bytearray((path / ARRAYS).read_bytes())
+    data[-1] ^= 1
+    (path / ARRAYS).write_bytes(data)
+    with pytest.raises(WeightsError, match=r"changed or damaged; .* or remove the folder"):
+        write_tower(random_weights(), (), path)
 
 
 def change_of(name, change):
@@ -296,11 +305,11 @@ def change_of(name, change):
 
 
 DAMAGE = {
-    "missing file": (lambda path: path.unlink(), r"no such file: .*; convert the weights again"),
+    "missing file": (lambda path: path.unlink(), r"no such file: .*; remove the folder"),
     "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-1]), "no complete safetensors"),
     "empty": (
         lambda path: path.write_bytes(b""),
-        "no complete safetensors .*; convert the weights",
+        "no complete safetensors .*; remove",
     ),
     "missing array": (change_of("ln_pre/bias", lambda _: None), "holds weights .*, not "),
     "extra array": (change_of("extra", lambda _: np.ones(2, "f4")), "holds weights .*, not "),

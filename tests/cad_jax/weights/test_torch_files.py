@@ -57,6 +57,7 @@ def test_a_torchscript_archive_is_refused_with_a_way_out(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")  # deprecated, and still published
 def test_a_real_torchscript_archive_is_one(torch, tmp_path):
     module = torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2))
     module.save(str(tmp_path / "module.pt"))

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax.numpy as jnp
 import pytest
 
 from cad_jax.models.config import ViTConfig
@@ -49,4 +50,4 @@ def test_a_model_of_a_tower_is_stored_as_asked():
         if name.endswith("kernel")
     }
     assert kernels
-    assert set(kernels.values()) == {"bfloat16"}
+    assert set(kernels.values()) == {jnp.dtype("bfloat16")}
