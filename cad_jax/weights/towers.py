@@ -1,4 +1,8 @@
-"""The towers whose published weights we read: a new kind is one more entry of `TOWER_KINDS`."""
+"""The towers whose published weights we read.
+
+A new kind is a module with a `TowerKind` (as `clip_tower`), its test, and its entry here; readers,
+conversion and store find it by the entry.
+"""
 
 from cad_jax.models.config import Dtype, ViTConfig, WhisperConfig
 from cad_jax.models.functional import FunctionalModel

@@ -3,9 +3,16 @@
 import dataclasses
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from cad_jax.models.config import ViTConfig
+from cad_jax.models.config import ViTConfig, WhisperConfig
+from cad_jax.weights import convert as convert_module
+from cad_jax.weights import store, towers
+from cad_jax.weights.convert import convert
+from cad_jax.weights.files import open_published
+from cad_jax.weights.layouts import Origin
+from cad_jax.weights.store import load_tower, write_tower
 from cad_jax.weights.towers import (
     PRESETS,
     TOWER_KINDS,
@@ -14,6 +21,7 @@ from cad_jax.weights.towers import (
     published_name,
     tower_model,
 )
+from cad_jax.weights.whisper_tower import WHISPER
 
 
 @pytest.mark.parametrize("kind", TOWER_KINDS, ids=lambda kind: kind.name)
@@ -41,6 +49,36 @@ def test_a_published_tower_is_known_by_its_settings():
     assert published_name(ViTConfig()) == "openai/clip-vit-base-patch16"
     assert preset_name(ViTConfig(width=48)) is None
     assert published_name(ViTConfig(width=48)) == "weights of this architecture"
+
+
+@dataclasses.dataclass(frozen=True)
+class OtherConfig(WhisperConfig):
+    """A tower that only this test knows."""
+
+
+def test_another_kind_is_one_entry(golden, publish, converted, tmp_path, monkeypatch):
+    def under_other_names(layout):
+        names = {ours: Origin(f"other.{o.name}", o.form) for ours, o in layout.parameters.items()}
+        return dataclasses.replace(layout, parameters=names, positions=f"other.{layout.positions}")
+
+    kind = dataclasses.replace(
+        WHISPER,
+        name="other",
+        config=OtherConfig,
+        layouts=tuple(map(under_other_names, WHISPER.layouts)),
+        presets={},
+        published={},
+    )
+    for module in (towers, convert_module, store):
+        monkeypatch.setattr(module, "TOWER_KINDS", (*TOWER_KINDS, kind))
+    model = golden("whisper")
+    renamed = {f"other.{name}": array for name, array in model.weights.items()}
+    weights = convert(open_published(publish(renamed, model.config)))
+    assert type(weights.config) is OtherConfig
+    assert write_tower(weights, (), tmp_path / "other").kind == "other"
+    params = load_tower(tmp_path / "other", weights.config, tower_model(weights.config).shapes)
+    for name, array in converted("whisper").params.items():
+        np.testing.assert_array_equal(params[name], array)
 
 
 def test_a_model_of_a_tower_is_stored_as_asked():
