@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cad_jax.weights.real_whisper import measure_real_whisper
+from cad_jax.lab.whisper_check import measure_real_whisper
 from data_pipelines.errors import UserError
 from data_pipelines.media.container import MediaLimits
 from data_pipelines.media.decode import read_audio

@@ -12,10 +12,10 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from cad_jax.weights.architecture import preset_name
 from cad_jax.weights.convert import convert
-from cad_jax.weights.files import open_source
+from cad_jax.weights.files import open_published
 from cad_jax.weights.store import WeightsInfo, refuse_other_content, write_tower
+from cad_jax.weights.towers import preset_name
 from data_pipelines.errors import UserError
 
 
@@ -24,9 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         refuse_other_content(args.output)  # before minutes of work, not after
-        source = open_source(args.source)
-        weights = convert(source)
-        info = write_tower(weights, tuple(file.name for file in source.files), args.output)
+        published = open_published(args.source)
+        weights = convert(published)
+        info = write_tower(weights, tuple(file.name for file in published.files), args.output)
     except (UserError, OSError) as error:
         print(f"convert_weights: {error}", file=sys.stderr)
         return 1

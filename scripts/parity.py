@@ -11,12 +11,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from cad_jax.settings.model import VIT_PRESETS, WHISPER_PRESETS
-from cad_jax.weights.parity import measure_parity, parity_table
+from cad_jax.lab.parity import measure_parity, parity_table
+from cad_jax.weights.towers import PRESETS
 from data_pipelines.errors import UserError, nearest
 
-PRESETS = VIT_PRESETS | WHISPER_PRESETS
-DEFAULT = (*VIT_PRESETS, "whisper_tiny", "whisper_base", "whisper_small")
+LARGE = ("whisper_medium", "whisper_large_v3")  # more than most machines' memory; by name only
+DEFAULT = tuple(name for name in PRESETS if name not in LARGE)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

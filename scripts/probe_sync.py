@@ -11,7 +11,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from cad_jax.evaluation.sync_probe import read_clips, report, run_probe, sound_features
+from cad_jax.lab.sync_probe import read_clips, report, run_probe, sound_features
 from data_pipelines.errors import UserError
 
 

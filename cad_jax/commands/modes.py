@@ -15,7 +15,7 @@ from cad_jax.training.tower_features import store_features
 
 def train_and_evaluate(config: Experiment, workdir: pathlib.Path) -> bool:
     """Trains to the end, then scores validation and test splits."""
-    config = build_data(config)
+    config = build_data(pin_weights(config))  # first what takes seconds, then what takes minutes
     if not train(config, workdir):
         return False
     evaluate(load_run(workdir), config, workdir)
@@ -30,12 +30,12 @@ def evaluate_only(config: Experiment, workdir: pathlib.Path) -> bool:
 
 def pretrain(config: Experiment, workdir: pathlib.Path) -> bool:
     """Trains the alignment path alone, on genuine clips."""
-    return train(build_data(as_pretraining(config)), workdir)
+    return train(build_data(as_pretraining(pin_weights(config))), workdir)
 
 
 def keep_features(config: Experiment, workdir: pathlib.Path) -> bool:
     """Stores what the frozen towers make of the training clips, beside these."""
-    for folder in store_features(pin_weights(build_data(config))):
+    for folder in store_features(build_data(pin_weights(config))):
         print(folder)
     return True
 

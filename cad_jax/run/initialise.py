@@ -65,7 +65,8 @@ def initial_parameters(
     for tower in TOWERS:
         wanted = [name for name in tower_parameters(tower, names) if name not in params]
         if getattr(config.init, tower) and wanted:
-            params |= _from_weights(config, tower, {name: targets[name] for name in wanted})
+            tower_params = _from_weights(config, tower, targets)
+            params |= {name: tower_params[name] for name in wanted}
     return params | fresh([name for name in names if name not in params])
 
 
@@ -111,8 +112,9 @@ def _excluded(patterns: Sequence[str], names: Sequence[str]) -> set[str]:
 
 
 def _from_weights(config: Experiment, tower: str, targets: Targets) -> Params:
+    """All of a tower: its weights are one, whatever part of it is trained."""
     prefix = f"{tower}_tower/"
-    own = {name.removeprefix(prefix): target for name, target in targets.items()}
-    folder, expected = getattr(config.init, tower), getattr(config.computed, tower)
-    params = load_tower(pathlib.Path(folder), getattr(config.model, tower), own, expected)
+    own = {name.removeprefix(prefix): targets[name] for name in tower_parameters(tower, targets)}
+    folder, sha256 = getattr(config.init, tower), getattr(config.computed, tower)
+    params = load_tower(pathlib.Path(folder), getattr(config.model, tower), own, sha256=sha256)
     return {prefix + name: value for name, value in params.items()}

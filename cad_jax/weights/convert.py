@@ -5,18 +5,14 @@ Knows nothing of file formats (see `files`) or of the folder that is written (se
 
 import dataclasses
 
-import ml_dtypes
 import numpy as np
 
 from cad_jax.arrays import listed, shape_faults
-from cad_jax.models.whisper import sinusoids
-from cad_jax.weights.architecture import Tower, infer_architecture, tower_model
-from cad_jax.weights.layouts import LAYOUTS, Layout, Origin
-from cad_jax.weights.source import Source, WeightsError
-
-DTYPES = tuple(map(np.dtype, (np.float32, np.float16, ml_dtypes.bfloat16)))
-
-_SINUSOID_ERROR = 5e-4  # of angles up to 1500 rad in float32, as the publishers computed them
+from cad_jax.weights.architecture import infer_architecture
+from cad_jax.weights.layouts import Layout, Origin
+from cad_jax.weights.published import DTYPES, PublishedWeights, WeightsError
+from cad_jax.weights.tower_kind import TowerKind
+from cad_jax.weights.towers import TOWER_KINDS, Tower, tower_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,57 +23,58 @@ class TowerWeights:
     params: dict[str, np.ndarray]
 
 
-def convert(source: Source) -> TowerWeights:
+def convert(published: PublishedWeights) -> TowerWeights:
     """Reads the tower out of published weights.
 
     Raises:
         WeightsError: not one of the towers, or names are missing or unknown, or arrays have a
             wrong shape or dtype or hold what is no number; up to five are named.
     """
-    layout = _layout_of(source)
-    depth = layout.depth(source.tensors)
+    kind, layout = _layout_of(published)
+    depth = layout.depth(published.tensors)
     origins = layout.origins(depth)
     faults = [
-        f"missing {origin.name}" for origin in origins.values() if origin.name not in source.tensors
+        f"missing {origin.name}"
+        for origin in origins.values()
+        if origin.name not in published.tensors
     ]
-    faults += [f"unknown {name}" for name in layout.unknown(source.tensors, depth)]
+    faults += [f"unknown {name}" for name in layout.unknown(published.tensors, depth)]
     if not depth:
         faults.append("no block")
-    _refuse(faults, source, layout)
+    _refuse(faults, published, kind, layout)
 
-    config = infer_architecture(source, layout, depth)
+    config = infer_architecture(published, kind, layout, depth)
     wanted = {name: leaf.shape for name, leaf in tower_model(config).shapes.items()}
     params, faults = {}, []
     for name, origin in origins.items():
-        array, fault = _read(source, origin)
+        array, fault = _read(published, origin)
         if fault:
             faults.append(fault)
         elif name in wanted:
             params[name] = array
         elif array.any():
             faults.append(f"{origin.name} has a part for {name}, which the tower has not")
-    if layout.kind == "whisper":
-        faults += _position_faults(source, layout, config.width)
+    if fault := kind.position_fault(published.tensors[layout.positions](), config):
+        faults.append(f"{layout.positions} {fault}")
     if not faults:
         faults = [*shape_faults({n: a.shape for n, a in params.items()}, wanted).values()]
-    _refuse(faults, source, layout)
+    _refuse(faults, published, kind, layout)
     return TowerWeights(config, params)
 
 
-def _layout_of(source: Source) -> Layout:
-    for layout in LAYOUTS:
-        if layout.positions in source.tensors:
-            return layout
-    looked_for = ", ".join(layout.positions for layout in LAYOUTS)
-    raise WeightsError(
-        f"{source.path} holds neither a CLIP vision tower (ViT) nor a Whisper encoder: none of "
-        f"{looked_for}"
-    )
+def _layout_of(published: PublishedWeights) -> tuple[TowerKind, Layout]:
+    known = [(kind, layout) for kind in TOWER_KINDS for layout in kind.layouts]
+    for kind, layout in known:
+        if layout.positions in published.tensors:
+            return kind, layout
+    towers = " nor ".join(kind.title for kind in TOWER_KINDS)
+    looked_for = ", ".join(layout.positions for _, layout in known)
+    raise WeightsError(f"{published.path} holds neither {towers}: none of {looked_for}")
 
 
-def _read(source: Source, origin: Origin) -> tuple[np.ndarray, str]:
+def _read(published: PublishedWeights, origin: Origin) -> tuple[np.ndarray, str]:
     """The array in our form, and what is wrong with it."""
-    theirs = source.tensors[origin.name]()
+    theirs = published.tensors[origin.name]()
     if theirs.dtype not in DTYPES:
         return theirs, f"{origin.name} is {theirs.dtype}"
     if not np.isfinite(theirs).all():
@@ -88,21 +85,11 @@ def _read(source: Source, origin: Origin) -> tuple[np.ndarray, str]:
         return theirs, f"{origin.name} has shape {theirs.shape}"
 
 
-def _position_faults(source: Source, layout: Layout, width: int) -> list[str]:
-    """Whisper's positions are computed; what the file has must be the same."""
-    positions = source.tensors[layout.positions]()
-    if positions.dtype not in DTYPES or positions.ndim != 2 or positions.shape[1] != width:
-        return [f"{layout.positions} is {positions.dtype} of shape {positions.shape}"]
-    tolerance = _SINUSOID_ERROR + float(ml_dtypes.finfo(positions.dtype).eps)
-    error = np.abs(positions.astype(np.float32) - sinusoids(len(positions), width)).max(initial=0)
-    if not error <= tolerance:
-        return [f"{layout.positions} are not Whisper's sinusoids"]
-    return []
-
-
-def _refuse(faults: list[str], source: Source, layout: Layout) -> None:
+def _refuse(
+    faults: list[str], published: PublishedWeights, kind: TowerKind, layout: Layout
+) -> None:
     if faults:
         raise WeightsError(
-            f"{source.path} is no {layout.kind} tower in {layout.publisher}'s layout that we "
+            f"{published.path} is no {kind.name} tower in {layout.publisher}'s layout that we "
             f"know: {listed(faults)}"
         )

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import ml_dtypes
 import numpy as np
 
-from cad_jax.weights.source import Source, WeightsError
+from cad_jax.weights.published import PublishedWeights, WeightsError
 
 VERSIONS = (4, 5, 6)  # of one layout; before 4, types were sizes
 SPECIFICATION = "WhisperSpec"
@@ -31,7 +31,7 @@ def is_ctranslate2(path: pathlib.Path) -> bool:
     return len(start) == 6 and 0 < struct.unpack("<I", start[:4])[0] < 100
 
 
-def read_ctranslate2(path: pathlib.Path) -> Source:
+def read_ctranslate2(path: pathlib.Path) -> PublishedWeights:
     """The variables of a Whisper model, with aliases resolved; data are read when asked for.
 
     Raises:
@@ -63,7 +63,7 @@ def read_ctranslate2(path: pathlib.Path) -> Source:
             tensors[alias] = tensors[variable]
         if reader.remaining():
             reader.refuse(f"{reader.remaining()} bytes too many")
-    return Source(path, (path,), tensors, {})
+    return PublishedWeights(path, (path,), tensors, {})
 
 
 class _Reader:

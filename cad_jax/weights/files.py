@@ -6,8 +6,8 @@ Owns which files are looked for and how kinds are told apart.
 import pathlib
 
 from cad_jax.weights.ctranslate2_files import is_ctranslate2, read_ctranslate2
+from cad_jax.weights.published import PublishedWeights, WeightsError
 from cad_jax.weights.safetensors_files import read_safetensors
-from cad_jax.weights.source import Source, WeightsError
 from cad_jax.weights.torch_files import read_torch
 
 # In a folder, the first that is there.
@@ -16,7 +16,7 @@ NAMES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin
 _TORCH_STARTS = (b"PK", b"\x80\x02")  # a zip archive; a pickle, before torch 1.6
 
 
-def open_source(path: pathlib.Path) -> Source:
+def open_published(path: pathlib.Path) -> PublishedWeights:
     """Reads the names of published weights; the arrays when they are asked for.
 
     Args:

@@ -5,18 +5,19 @@ Knows nothing of what the arrays mean.
 
 import functools
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import ml_dtypes  # noqa: F401  # registers bfloat16, in which safetensors returns such arrays
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from cad_jax.weights.source import Source, WeightsError, read_json
+from cad_jax.weights.published import PublishedWeights, WeightsError, read_json
 
 CONFIG = "config.json"
 
 
-def read_safetensors(path: pathlib.Path) -> Source:
+def read_safetensors(path: pathlib.Path) -> PublishedWeights:
     """The arrays of one file, or of all shards that an index (`*.index.json`) lists.
 
     Raises:
@@ -24,30 +25,15 @@ def read_safetensors(path: pathlib.Path) -> Source:
     """
     if path.suffix == ".json":
         return _read_shards(path)
-    return Source(path, (path,), _tensors(path), settings_beside(path))
+    return PublishedWeights(path, (path,), open_arrays(path), settings_beside(path))
 
 
-def settings_beside(path: pathlib.Path) -> dict[str, Any]:
-    """The `config.json` in the file's folder; nothing where there is none."""
-    config = path.parent / CONFIG
-    return read_json(config) if config.exists() else {}
+def open_arrays(path: pathlib.Path) -> dict[str, Callable[[], np.ndarray]]:
+    """The arrays of one file: name -> function that reads it.
 
-
-def _read_shards(index: pathlib.Path) -> Source:
-    shards = read_json(index).get("weight_map")
-    if not isinstance(shards, dict) or not all(isinstance(s, str) for s in shards.values()):
-        raise WeightsError(f"{index} has no weight_map of names to files")
-    # A shard lies beside its index: anything else could point anywhere on the disk.
-    if outside := [shard for shard in shards.values() if pathlib.Path(shard).name != shard]:
-        raise WeightsError(f"{index} names {outside[0]!r}, which is no file beside it")
-    files = {shard: _tensors(index.parent / shard) for shard in sorted(set(shards.values()))}
-    if lacking := [name for name, shard in shards.items() if name not in files[shard]]:
-        raise WeightsError(f"{index.parent / shards[lacking[0]]} lacks {lacking[0]}")
-    tensors = {name: files[shard][name] for name, shard in shards.items()}
-    return Source(index, tuple(index.parent / s for s in files), tensors, settings_beside(index))
-
-
-def _tensors(path: pathlib.Path) -> dict[str, Any]:
+    Raises:
+        WeightsError: the file is not there, or it is damaged or cut short; so does each function.
+    """
     try:
         # The header is checked against the file's length here; arrays are read one by one.
         handle = safe_open(path, framework="numpy")
@@ -56,6 +42,28 @@ def _tensors(path: pathlib.Path) -> dict[str, Any]:
         raise WeightsError(f"no such file: {path}") from None
     except SafetensorError as error:
         raise WeightsError(f"{path} is no complete safetensors file: {error}") from None
+
+
+def settings_beside(path: pathlib.Path) -> dict[str, Any]:
+    """The `config.json` in the file's folder; nothing where there is none."""
+    config = path.parent / CONFIG
+    return read_json(config) if config.exists() else {}
+
+
+def _read_shards(index: pathlib.Path) -> PublishedWeights:
+    shards = read_json(index).get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(s, str) for s in shards.values()):
+        raise WeightsError(f"{index} has no weight_map of names to files")
+    # A shard lies beside its index: anything else could point anywhere on the disk.
+    if outside := [shard for shard in shards.values() if pathlib.Path(shard).name != shard]:
+        raise WeightsError(f"{index} names {outside[0]!r}, which is no file beside it")
+    files = {shard: open_arrays(index.parent / shard) for shard in sorted(set(shards.values()))}
+    if lacking := [name for name, shard in shards.items() if name not in files[shard]]:
+        raise WeightsError(f"{index.parent / shards[lacking[0]]} lacks {lacking[0]}")
+    tensors = {name: files[shard][name] for name, shard in shards.items()}
+    return PublishedWeights(
+        index, tuple(index.parent / s for s in files), tensors, settings_beside(index)
+    )
 
 
 def _read(path: pathlib.Path, handle: Any, name: str) -> np.ndarray:

@@ -1,48 +1,44 @@
-"""Converted weights on disk: a folder with the parameters (Orbax) and `weights.json`.
+"""Converted weights on disk: a folder with `weights.safetensors` and `weights.json`.
 
-Owns that form: written whole or not at all, loaded into a tower that it fits. Knows nothing of
-publishers. Adapters are not in it: they stay with whoever initialises them.
+Owns that form: written whole or not at all, believed where the arrays' hash is the recorded one,
+loaded into a tower that they fit. Knows nothing of publishers. Adapters are not in it: they stay
+with whoever initialises them.
 """
 
 import dataclasses
-import hashlib
 import os
 import pathlib
 import shutil
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
 
-from cad_jax.arrays import listed, shape_faults
+from cad_jax.arrays import content_hash, listed, shape_faults
 from cad_jax.models.functional import Params
 from cad_jax.models.lora import is_adapter
-from cad_jax.settings.model import ViTConfig, WhisperConfig
 from cad_jax.settings.structure import ConfigError, structure, unstructure
-from cad_jax.weights.architecture import Tower, published_name
 from cad_jax.weights.convert import TowerWeights
-from cad_jax.weights.positions import resize_positions
-from cad_jax.weights.source import WeightsError, read_json
+from cad_jax.weights.published import WeightsError, read_json
+from cad_jax.weights.safetensors_files import open_arrays
+from cad_jax.weights.tower_kind import TowerKind
+from cad_jax.weights.towers import TOWER_KINDS, Tower, kind_of, published_name
 from data_pipelines.records.atomic import write_json
 
-FORMAT = 1
-PARAMETERS, INFO = "parameters", "weights.json"
-POSITIONS = "position_embedding"
-
-_CONFIGS: dict[str, type[Tower]] = {"clip": ViTConfig, "whisper": WhisperConfig}
-# Images of another size have other positions; Whisper's are computed, as many as are needed.
-_FREE = ("image_size", "max_tokens")
+FORMAT = 2
+ARRAYS, INFO = "weights.safetensors", "weights.json"
+_AGAIN = "remove the folder and convert the weights again"
 
 
 @dataclasses.dataclass(frozen=True)
 class WeightsInfo:
-    """What `weights.json` says of the parameters beside it.
+    """What `weights.json` says of the arrays beside it.
 
     Attributes:
-        kind: `clip` or `whisper`.
+        kind: a name among `TOWER_KINDS`.
         architecture: the tower they belong to.
         dtypes: of the arrays.
         source_files: names of the files they came from.
@@ -67,13 +63,13 @@ def write_tower(
         folder: to be made; its parents too.
 
     Raises:
-        WeightsError: something else is there.
+        WeightsError: something else is there, or weights that are damaged.
         OSError: it cannot be written.
     """
     info = _describe(weights, source_files)
     refuse_other_content(folder)
     if folder.exists() and any(folder.iterdir()):
-        if read_weights_info(folder).sha256 != info.sha256:
+        if verify_weights(folder) != info.sha256:
             raise WeightsError(f"{folder} holds other weights; choose another --output")
         return info
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -81,13 +77,9 @@ def write_tower(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
-        with ocp.StandardCheckpointer() as checkpointer:
-            checkpointer.save(partial / PARAMETERS, weights.params)
-            checkpointer.wait_until_finished()
-        values = {"format": FORMAT} | dataclasses.asdict(info)
-        values["architecture"] = unstructure(info.architecture)
-        values["sizes"] = _sizes(partial / PARAMETERS)
-        write_json(values, partial / INFO)
+        write_json({"format": FORMAT} | unstructure(info), partial / INFO)
+        _write_arrays(weights.params, partial / ARRAYS)
+        shutil.copymode(partial / INFO, partial / ARRAYS)  # safetensors': the owner's alone
         os.replace(partial, folder)  # noqa: PTH105  # onto an empty folder too
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -126,31 +118,43 @@ def read_weights_info(folder: pathlib.Path, wanted: Tower | None = None) -> Weig
         )
     values = read_json(path)
     if values.pop("format", None) != FORMAT:
-        raise WeightsError(f"{path} is of another format; convert the weights again")
+        raise WeightsError(f"{path} is of another format; {_AGAIN}")
     try:
-        config = structure(_CONFIGS[values["kind"]], values["architecture"])
-        return WeightsInfo(
-            values["kind"],
-            config,
-            tuple(values["dtypes"]),
-            tuple(values["source_files"]),
-            values["sha256"],
-        )
+        kind = {kind.name: kind for kind in TOWER_KINDS}[values["kind"]]
+        architecture = structure(kind.config, values["architecture"])
+        dtypes, files = tuple(values["dtypes"]), tuple(values["source_files"])
+        return WeightsInfo(kind.name, architecture, dtypes, files, str(values["sha256"]))
     except (KeyError, TypeError, ConfigError) as error:
-        raise WeightsError(f"{path} is damaged ({error}); convert the weights again") from None
+        raise WeightsError(f"{path} is damaged ({error}); {_AGAIN}") from None
 
 
 def verify_weights(folder: pathlib.Path, wanted: Tower | None = None) -> str:
-    return read_weights_info(folder, wanted).sha256
+    """The hash of the arrays in a folder of converted weights, computed from what is there now.
+
+    Args:
+        folder: of converted weights.
+        wanted: the tower they are for, to say in the error which files to get.
+
+    Returns:
+        SHA-256 as `WeightsInfo.sha256`, 64 hexadecimal digits.
+
+    Raises:
+        WeightsError: no converted weights, damaged ones, or arrays of another hash than recorded.
+    """
+    info = read_weights_info(folder, wanted)
+    found = content_hash(dict(_read_arrays(folder)))
+    _refuse_other_hash(folder, found, info.sha256)
+    return found
 
 
 def load_tower(
     folder: pathlib.Path,
     config: Tower,
     target: Mapping[str, jax.ShapeDtypeStruct],
-    expected: str = "",
+    *,
+    sha256: str = "",
 ) -> Params:
-    """Parameters of one tower, straight to where they live.
+    """Parameters of one tower, straight to where they live, after their hash was recomputed.
 
     CLIP's positions are resized where the tower takes images of another size.
 
@@ -159,100 +163,87 @@ def load_tower(
         config: the tower's configuration.
         target: the tower's parameters by name, relative to the tower
             (`blocks/0/attention/query/kernel`): shape, dtype and sharding of what is returned; no
-            sharding is the first device.
+            sharding is this process's first device.
+        sha256: the hash they must have; empty for the one that was recorded beside them.
 
     Returns:
         All of `target` but the adapters, which no published weights have.
 
     Raises:
-        WeightsError: no such weights, weights of another architecture, or parameters that are
-            missing, extra or of another shape; up to five are named.
+        WeightsError: no such weights, weights of another architecture or hash, or parameters that
+            are missing, extra or of another shape; up to five are named.
     """
-    info = read_weights_info(folder)
+    info = read_weights_info(folder, config)
     _refuse_other_tower(folder, info.architecture, config)
-    if expected not in ("", info.sha256):
-        raise WeightsError(
-            f"{folder} holds weights {info.sha256[:12]}, but this run is of {expected[:12]}: bring "
-            "the old ones back"
-        )
-    _refuse_incomplete(folder)
+    arrays = dict(_read_arrays(folder))
+    _refuse_other_hash(folder, content_hash(arrays), sha256 or info.sha256)
+
     wanted = {name: leaf for name, leaf in target.items() if not is_adapter(name)}
-    path = folder.absolute() / PARAMETERS
-    try:
-        with ocp.StandardCheckpointer() as checkpointer:
-            saved = _saved_shapes(checkpointer, path)
-            resized = _resized(saved, wanted)
-            shapes = {name: leaf.shape for name, leaf in wanted.items()}
-            if faults := shape_faults(saved | {n: shapes[n] for n in resized}, shapes):
-                text = listed([*faults.values()])
-                raise WeightsError(f"{folder} does not fit the tower: {text}")
-            targets = {name: _placed(leaf) for name, leaf in wanted.items()}
-            # As numpy, whole: they are small, and every process resizes them alike.
-            whole = {n: jax.ShapeDtypeStruct(saved[n], np.float32) for n in resized}
-            params = checkpointer.restore(path, targets | whole)
-    except WeightsError:
-        raise
-    except Exception as error:  # orbax and tensorstore raise all kinds on damaged files
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise WeightsError(
-            f"{path} is damaged or incomplete: {reason}; convert the weights again"
-        ) from None
-    for name in resized:
-        leaf = targets[name]
-        array = resize_positions(params[name], leaf.shape[0]).astype(leaf.dtype)
-        params[name] = jax.device_put(array, leaf.sharding)
-    return params
+    arrays |= _resized(arrays, wanted, kind_of(config))
+    shapes = ({n: tuple(a.shape) for n, a in tree.items()} for tree in (arrays, wanted))
+    if faults := shape_faults(*shapes):
+        raise WeightsError(f"{folder} does not fit the tower: {listed([*faults.values()])}")
+    return {name: _placed(arrays[name], leaf) for name, leaf in wanted.items()}
 
 
 def _describe(weights: TowerWeights, source_files: tuple[str, ...]) -> WeightsInfo:
-    digest = hashlib.sha256()
-    for name in sorted(weights.params):
-        array = weights.params[name]
-        digest.update(f"{name} {array.shape} {array.dtype}\n".encode())
-        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
-    kind = next(kind for kind, cls in _CONFIGS.items() if isinstance(weights.config, cls))
     dtypes = tuple(sorted({str(array.dtype) for array in weights.params.values()}))
-    return WeightsInfo(kind, weights.config, dtypes, source_files, digest.hexdigest())
+    sha256 = content_hash(weights.params)
+    return WeightsInfo(kind_of(weights.config).name, weights.config, dtypes, source_files, sha256)
+
+
+def _write_arrays(arrays: Mapping[str, np.ndarray], path: pathlib.Path) -> None:
+    # safetensors writes the memory as it lies, that of a transposed view too.
+    dense = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    try:
+        save_file(dense, path)
+    except SafetensorError as error:
+        raise OSError(f"cannot write {path}: {error}") from None
+
+
+def _read_arrays(folder: pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays in the order of their names, each read when it is its turn."""
+    try:
+        for name, read in sorted(open_arrays(folder / ARRAYS).items()):
+            yield name, read()
+    except WeightsError as error:
+        raise WeightsError(f"{error}; {_AGAIN}") from None
+
+
+def _refuse_other_hash(folder: pathlib.Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise WeightsError(
+            f"{folder} holds weights {found[:12]}, not {expected[:12]}: changed or damaged; bring "
+            f"the old ones back, or {_AGAIN}"
+        )
 
 
 def _refuse_other_tower(folder: pathlib.Path, saved: Tower, config: Tower) -> None:
-    have, want = dataclasses.asdict(saved), dataclasses.asdict(config)
     if type(saved) is not type(config):
         raise WeightsError(f"{folder} is of a {type(saved).__name__}, not {type(config).__name__}")
-    if changed := [n for n in want if n not in _FREE and have[n] != want[n]]:
+    have, want = dataclasses.asdict(saved), dataclasses.asdict(config)
+    free = kind_of(config).free
+    if changed := [name for name in want if name not in free and have[name] != want[name]]:
         parts = [f"{name} {have[name]!r}, not {want[name]!r}" for name in changed]
         raise WeightsError(f"{folder} is of another tower: {listed(parts)}")
 
 
-def _refuse_incomplete(folder: pathlib.Path) -> None:
-    """Finds what is missing or cut short before Orbax does, which then closes noisily."""
-    stated = read_json(folder / INFO).get("sizes")
-    if stated != _sizes(folder / PARAMETERS):
-        raise WeightsError(
-            f"{folder / PARAMETERS} is damaged or incomplete: its files have other sizes than "
-            "when they were written; convert the weights again"
-        )
+def _resized(
+    arrays: Mapping[str, np.ndarray],
+    wanted: Mapping[str, jax.ShapeDtypeStruct],
+    kind: TowerKind,
+) -> dict[str, np.ndarray]:
+    """Those of the kind's resizable arrays that are there but of another length."""
+    resized = {}
+    for name in kind.resize.keys() & arrays.keys() & wanted.keys():
+        old, new = arrays[name].shape, wanted[name].shape
+        if old != new and old[1:] == new[1:]:
+            resized[name] = kind.resize[name](arrays[name], new[0])
+    return resized
 
 
-def _sizes(folder: pathlib.Path) -> dict[str, int]:
-    """Bytes of every file below, by relative path."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-
-
-def _saved_shapes(checkpointer: Any, path: pathlib.Path) -> dict[str, tuple[int, ...]]:
-    tree = checkpointer.metadata(path).item_metadata.tree
-    return {name: tuple(leaf.shape) for name, leaf in tree.items()}
-
-
-def _resized(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """The positions, if they are there but of another number."""
-    if POSITIONS not in saved or POSITIONS not in wanted:
-        return []
-    shape = wanted[POSITIONS].shape
-    return [POSITIONS] if saved[POSITIONS] != shape and saved[POSITIONS][1:] == shape[1:] else []
-
-
-def _placed(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-    sharding = leaf.sharding or SingleDeviceSharding(jax.devices()[0])
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+def _placed(array: np.ndarray, leaf: jax.ShapeDtypeStruct) -> jax.Array:
+    """The array in the dtype and sharding of `leaf`; every process holds it and gives its part."""
+    array = array.astype(leaf.dtype, copy=False)
+    sharding = leaf.sharding or SingleDeviceSharding(jax.local_devices()[0])
+    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])

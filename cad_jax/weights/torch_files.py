@@ -13,13 +13,13 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from cad_jax.weights.published import PublishedWeights, WeightsError
 from cad_jax.weights.safetensors_files import settings_beside
-from cad_jax.weights.source import Source, WeightsError
 
 _SAVE_STATE_DICT = "torch.save(torch.jit.load(FILE, 'cpu').state_dict(), 'state_dict.pt')"
 
 
-def read_torch(path: pathlib.Path) -> Source:
+def read_torch(path: pathlib.Path) -> PublishedWeights:
     """A state dict, or OpenAI's Whisper file: `{"dims": ..., "model_state_dict": ...}`.
 
     Raises:
@@ -41,7 +41,7 @@ def read_torch(path: pathlib.Path) -> Source:
     if not isinstance(content, dict) or not content or not all(map(_is_array, content.items())):
         raise WeightsError(f"{path} is no state dict: it must map names to arrays")
     tensors = {name: functools.partial(_to_numpy, tensor) for name, tensor in content.items()}
-    return Source(path, (path,), tensors, settings)
+    return PublishedWeights(path, (path,), tensors, settings)
 
 
 def _is_torchscript(path: pathlib.Path) -> bool:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from cad_jax.evaluation import sync_probe
+from cad_jax.lab import sync_probe
 from cad_jax.settings.model import WhisperConfig
-from cad_jax.weights.architecture import tower_model
 from cad_jax.weights.convert import TowerWeights
 from cad_jax.weights.store import read_weights_info, write_tower
+from cad_jax.weights.towers import tower_model
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -18,7 +18,7 @@ from cad_jax.training.learner import Learner
 from cad_jax.training.loop import train
 from cad_jax.training.pretraining import as_pretraining
 from cad_jax.weights.convert import TowerWeights
-from cad_jax.weights.source import WeightsError
+from cad_jax.weights.published import WeightsError
 from cad_jax.weights.store import write_tower
 from configs.cad import get_config
 
@@ -53,7 +53,10 @@ def weights(small_experiment, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("optimizer", [{}, FROZEN], ids=["trained", "frozen"])
+PART = {"trainable": [["lora_|video_tower/blocks", True], ["_tower/", False], [".*", True]]}
+
+
+@pytest.mark.parametrize("optimizer", [{}, FROZEN, PART], ids=["trained", "frozen", "in part"])
 def test_weights_fill_their_tower_and_leave_the_rest(small_experiment, weights, optimizer):
     config = small_experiment(optimizer=optimizer)
     fresh = all_parameters(config)
@@ -72,6 +75,19 @@ def test_weights_are_pinned_and_others_refused(small_experiment, weights):
     other = dataclasses.replace(config.computed, video="0" * 64)
     with pytest.raises(ConfigError, match="bring the old ones back"):
         pin_weights(dataclasses.replace(config, computed=other))
+
+
+def test_one_flipped_byte_is_refused(small_experiment, weights, tmp_path):
+    shutil.copytree(weights, tmp_path / "clip")
+    arrays = tmp_path / "clip" / "weights.safetensors"
+    data = bytearray(arrays.read_bytes())
+    data[-1] ^= 1
+    arrays.write_bytes(data)
+    config = with_init(small_experiment(), video=str(tmp_path / "clip"))
+    with pytest.raises(WeightsError, match="changed or damaged"):
+        pin_weights(config)
+    with pytest.raises(WeightsError, match="changed or damaged"):
+        all_parameters(config)
 
 
 def test_missing_weights_say_which_to_get_and_how_to_convert_them():

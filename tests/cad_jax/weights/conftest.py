@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from cad_jax.weights.convert import TowerWeights, convert
-from cad_jax.weights.files import open_source
+from cad_jax.weights.files import open_published
 
 GOLDENS = pathlib.Path(__file__).parent / "goldens"
 TYPES = (np.float32, np.int8, np.int16, np.int32, np.float16, ml_dtypes.bfloat16)
@@ -68,7 +68,7 @@ def converted(publish):
 
     def make(kind: str) -> TowerWeights:
         model = read_golden(kind)
-        return convert(open_source(publish(model.weights, model.config, f"golden-{kind}")))
+        return convert(open_published(publish(model.weights, model.config, f"golden-{kind}")))
 
     return make
 

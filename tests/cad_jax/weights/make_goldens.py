@@ -12,9 +12,9 @@ import tempfile
 
 import numpy as np
 
+from cad_jax.lab.parity import make_reference, random_inputs, reference_outputs
 from cad_jax.settings.model import ViTConfig, WhisperConfig
-from cad_jax.weights.files import open_source
-from cad_jax.weights.parity import make_reference, random_inputs, reference_outputs
+from cad_jax.weights.files import open_published
 
 FOLDER = pathlib.Path(__file__).parent / "goldens"
 TOWERS = {
@@ -30,11 +30,11 @@ def main(folder: pathlib.Path) -> None:
         values = {"inputs": inputs}
         for output, value in reference_outputs(reference, config, inputs).items():
             values[f"outputs/{output}"] = value
-        with tempfile.TemporaryDirectory() as published:
-            reference.save_pretrained(published)
-            source = open_source(pathlib.Path(published))
-            values["config"] = np.array(pathlib.Path(published, "config.json").read_text())
-            for tensor, read in source.tensors.items():
+        with tempfile.TemporaryDirectory() as folder_of_model:
+            reference.save_pretrained(folder_of_model)
+            published = open_published(pathlib.Path(folder_of_model))
+            values["config"] = np.array(pathlib.Path(folder_of_model, "config.json").read_text())
+            for tensor, read in published.tensors.items():
                 if not tensor.startswith("decoder."):
                     values[f"weights/{tensor}"] = read()
         np.savez_compressed(folder / f"{name}.npz", allow_pickle=False, **values)

@@ -6,8 +6,8 @@ import pytest
 
 from cad_jax.settings.model import ViTConfig, WhisperConfig
 from cad_jax.weights.convert import convert
-from cad_jax.weights.files import open_source
-from cad_jax.weights.source import WeightsError
+from cad_jax.weights.files import open_published
+from cad_jax.weights.published import WeightsError
 
 
 def test_the_architecture_is_read_from_shapes_and_settings(converted):
@@ -17,7 +17,7 @@ def test_the_architecture_is_read_from_shapes_and_settings(converted):
 
 
 def test_without_settings_heads_and_activation_are_openais(golden, publish):
-    config = convert(open_source(publish(golden("clip").weights))).config
+    config = convert(open_published(publish(golden("clip").weights))).config
     assert config == ViTConfig(24, 8, width=32, depth=2, heads=1, activation="quick_gelu")
 
 
@@ -25,14 +25,14 @@ def test_settings_of_a_model_with_both_towers(golden, publish):
     model = golden("clip")
     vision = model.config | {"hidden_act": "gelu"}
     both = {"model_type": "clip", "vision_config": vision, "text_config": {"hidden_size": 99}}
-    assert convert(open_source(publish(model.weights, both))).config.activation == "gelu"
+    assert convert(open_published(publish(model.weights, both))).config.activation == "gelu"
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
 def test_half_precision_stays_what_it_is(dtype, golden, publish):
     model = golden("whisper")
     halves = {name: array.astype(dtype) for name, array in model.weights.items()}
-    weights = convert(open_source(publish(halves, model.config)))
+    weights = convert(open_published(publish(halves, model.config)))
     kernel = weights.params["blocks/1/mlp/up/kernel"]
     assert kernel.dtype == dtype
     np.testing.assert_array_equal(kernel, halves["encoder.layers.1.fc1.weight"].T)
@@ -86,7 +86,7 @@ FAULTS = {
     "positions": (
         "whisper",
         put("encoder.embed_positions.weight", lambda x: x + 0.01),
-        "embed_positions.weight are not Whisper's sinusoids",
+        "embed_positions.weight is not Whisper's sinusoids",
     ),
     "heads": ("clip", state(num_attention_heads=5), "width must be a multiple of heads"),
     "no number of heads": ("clip", state(num_attention_heads="2"), "heads must be int, not '2'"),
@@ -106,7 +106,7 @@ def test_faults_are_named(kind, spoil, message, golden, publish):
     model = golden(kind)
     spoil(model)
     with pytest.raises(WeightsError, match=message) as caught:
-        convert(open_source(publish(model.weights, model.config)))
+        convert(open_published(publish(model.weights, model.config)))
     assert "published" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -114,16 +114,16 @@ def test_faults_are_named(kind, spoil, message, golden, publish):
 def test_many_faults_are_counted(golden, publish):
     weights = {n: a for n, a in golden("clip").weights.items() if ".1." not in n or "fc1" in n}
     with pytest.raises(WeightsError, match=r"missing .*; missing .* and 9 more"):
-        convert(open_source(publish(weights)))
+        convert(open_published(publish(weights)))
 
 
 def test_another_kind_of_model_is_told_what_is_looked_for(publish):
     other = {"bert.encoder.weight": np.ones((2, 2), np.float32)}
     with pytest.raises(WeightsError, match=r"neither a CLIP vision tower .* nor a Whisper encoder"):
-        convert(open_source(publish(other)))
+        convert(open_published(publish(other)))
 
 
 def test_a_tower_without_blocks_is_none(golden, publish):
     weights = {n: a for n, a in golden("clip").weights.items() if "layers" not in n}
     with pytest.raises(WeightsError, match="no block"):
-        convert(open_source(publish(weights)))
+        convert(open_published(publish(weights)))

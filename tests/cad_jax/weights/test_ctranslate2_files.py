@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cad_jax.weights.ctranslate2_files import is_ctranslate2, read_ctranslate2
-from cad_jax.weights.source import WeightsError
+from cad_jax.weights.published import WeightsError
 
 ARRAYS = {
     "encoder/conv1/weight": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
@@ -42,13 +42,13 @@ def test_variables_and_aliases(version, write, make_ctranslate2):
     aliases = [("encoder/also", "encoder/half")]
     path = write(make_ctranslate2(ARRAYS, aliases, version=version))
     assert is_ctranslate2(path)
-    source = read_ctranslate2(path)
-    assert set(source.tensors) == {*ARRAYS, "encoder/also"}
+    published = read_ctranslate2(path)
+    assert set(published.tensors) == {*ARRAYS, "encoder/also"}
     for name, array in ARRAYS.items():
-        read = source.tensors[name]()
+        read = published.tensors[name]()
         assert (read.shape, read.dtype) == (np.shape(array), np.asarray(array).dtype)
         np.testing.assert_array_equal(read, array)
-    np.testing.assert_array_equal(source.tensors["encoder/also"](), ARRAYS["encoder/half"])
+    np.testing.assert_array_equal(published.tensors["encoder/also"](), ARRAYS["encoder/half"])
 
 
 def test_every_cut_is_noticed(write, make_ctranslate2):

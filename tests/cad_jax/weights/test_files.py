@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from cad_jax.weights.files import open_source
-from cad_jax.weights.source import WeightsError
+from cad_jax.weights.files import open_published
+from cad_jax.weights.published import WeightsError
 
 
 def test_a_folders_best_file_is_taken(tmp_path, make_ctranslate2):
     (tmp_path / "model.bin").write_bytes(make_ctranslate2({"encoder/a": np.ones(2, np.float32)}))
-    assert set(open_source(tmp_path).tensors) == {"encoder/a"}
+    assert set(open_published(tmp_path).tensors) == {"encoder/a"}
     save_file({"b": np.ones(2, np.float32)}, tmp_path / "model.safetensors")
-    assert set(open_source(tmp_path).tensors) == {"b"}
-    assert set(open_source(tmp_path / "model.bin").tensors) == {"encoder/a"}
+    assert set(open_published(tmp_path).tensors) == {"b"}
+    assert set(open_published(tmp_path / "model.bin").tensors) == {"encoder/a"}
 
 
 @pytest.mark.parametrize(
@@ -30,5 +30,5 @@ def test_what_cannot_be_read(name, data, message, tmp_path):
     if data is not None:
         (tmp_path / name).write_bytes(data)
     with pytest.raises(WeightsError, match=message) as caught:
-        open_source(tmp_path / name)
+        open_published(tmp_path / name)
     assert "\n" not in str(caught.value)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from cad_jax.weights.published import WeightsError
 from cad_jax.weights.safetensors_files import read_safetensors
-from cad_jax.weights.source import WeightsError
 
 ARRAYS = {
     "a": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -29,23 +29,23 @@ def write_shards(folder, weight_map):
 def test_one_file(tmp_path):
     save_file(ARRAYS, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text('{"model_type": "clip"}')
-    source = read_safetensors(tmp_path / "model.safetensors")
-    assert source.settings == {"model_type": "clip"}
-    assert set(source.tensors) == set(ARRAYS)
+    published = read_safetensors(tmp_path / "model.safetensors")
+    assert published.settings == {"model_type": "clip"}
+    assert set(published.tensors) == set(ARRAYS)
     for name, array in ARRAYS.items():
-        assert source.tensors[name]().dtype == array.dtype
-        np.testing.assert_array_equal(source.tensors[name](), array)
+        assert published.tensors[name]().dtype == array.dtype
+        np.testing.assert_array_equal(published.tensors[name](), array)
 
 
 def test_shards_are_one_model(tmp_path):
     index = write_shards(
         tmp_path, {"a": "1.safetensors", "b": "2.safetensors", "c": "1.safetensors"}
     )
-    source = read_safetensors(index)
-    assert [file.name for file in source.files] == ["1.safetensors", "2.safetensors"]
-    assert source.settings == {}
+    published = read_safetensors(index)
+    assert [file.name for file in published.files] == ["1.safetensors", "2.safetensors"]
+    assert published.settings == {}
     for name, array in ARRAYS.items():
-        np.testing.assert_array_equal(source.tensors[name](), array)
+        np.testing.assert_array_equal(published.tensors[name](), array)
 
 
 def test_a_shard_that_is_not_there_or_lacks_an_array(tmp_path):

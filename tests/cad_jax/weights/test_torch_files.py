@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from cad_jax.weights.source import WeightsError
+from cad_jax.weights.published import WeightsError
 from cad_jax.weights.torch_files import read_torch
 
 ARRAYS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.arange(3, dtype=np.float16)}
@@ -32,18 +32,20 @@ def save(torch, tmp_path):
 def test_a_state_dict(zipped, torch, save):
     state = {name: torch.from_numpy(array) for name, array in ARRAYS.items()}
     state["half"] = torch.arange(4, dtype=torch.bfloat16)
-    source = read_torch(save(state, _use_new_zipfile_serialization=zipped))
+    published = read_torch(save(state, _use_new_zipfile_serialization=zipped))
     for name, array in ARRAYS.items():
-        np.testing.assert_array_equal(source.tensors[name](), array)
-        assert source.tensors[name]().dtype == array.dtype
-    np.testing.assert_array_equal(source.tensors["half"](), np.arange(4, dtype=ml_dtypes.bfloat16))
+        np.testing.assert_array_equal(published.tensors[name](), array)
+        assert published.tensors[name]().dtype == array.dtype
+    np.testing.assert_array_equal(
+        published.tensors["half"](), np.arange(4, dtype=ml_dtypes.bfloat16)
+    )
 
 
 def test_openais_whisper_file(torch, save):
     state = {"a": torch.from_numpy(ARRAYS["a"]).T}  # not contiguous
-    source = read_torch(save({"dims": {"n_mels": 80}, "model_state_dict": state}))
-    assert source.settings == {"n_mels": 80}
-    np.testing.assert_array_equal(source.tensors["a"](), ARRAYS["a"].T)
+    published = read_torch(save({"dims": {"n_mels": 80}, "model_state_dict": state}))
+    assert published.settings == {"n_mels": 80}
+    np.testing.assert_array_equal(published.tensors["a"](), ARRAYS["a"].T)
 
 
 def test_a_torchscript_archive_is_refused_with_a_way_out(tmp_path):
@@ -55,6 +57,7 @@ def test_a_torchscript_archive_is_refused_with_a_way_out(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")  # deprecated, and still published
 def test_a_real_torchscript_archive_is_one(torch, tmp_path):
     module = torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2))
     module.save(str(tmp_path / "module.pt"))

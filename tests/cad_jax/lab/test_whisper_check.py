@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from cad_jax.lab import whisper_check
+from cad_jax.lab.whisper_check import measure_real_whisper
 from cad_jax.models.whisper import sinusoids
-from cad_jax.weights import real_whisper
-from cad_jax.weights.real_whisper import measure_real_whisper
 
 POSITIONS = "encoder/position_encodings/encodings"
 
@@ -40,13 +40,13 @@ def test_only_rounding_tells_the_two_apart(model_bin):
 
 
 def test_a_mistake_in_our_names_is_seen(model_bin, monkeypatch):
-    def swapped(source):
-        weights = convert(source)
+    def swapped(published):
+        weights = convert(published)
         up = [name for name in weights.params if name.endswith("0/attention/query/kernel")]
         params = weights.params | {name: weights.params[name].T for name in up}
         return dataclasses.replace(weights, params=params)
 
-    convert = real_whisper.convert
-    monkeypatch.setattr(real_whisper, "convert", swapped)
+    convert = whisper_check.convert
+    monkeypatch.setattr(whisper_check, "convert", swapped)
     parity = measure_real_whisper(model_bin, hum())
     assert parity.encoder > 1000 * parity.reference

@@ -13,18 +13,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from cad_jax.models.log_mel import HOP, log_mel
-from cad_jax.models.whisper import sinusoids
-from cad_jax.settings.model import WhisperConfig
-from cad_jax.weights.convert import convert
-from cad_jax.weights.ctranslate2_files import read_ctranslate2
-from cad_jax.weights.parity import (
+from cad_jax.lab.parity import (
     Outputs,
     reference_libraries,
     tower_outputs,
     whisper_settings,
 )
-from cad_jax.weights.source import Source
+from cad_jax.models.log_mel import HOP, log_mel
+from cad_jax.models.whisper import sinusoids
+from cad_jax.settings.model import WhisperConfig
+from cad_jax.weights.convert import convert
+from cad_jax.weights.ctranslate2_files import read_ctranslate2
+from cad_jax.weights.published import PublishedWeights
 from cad_jax.weights.store import write_tower
 from data_pipelines.records.clip import SAMPLE_RATE
 
@@ -63,8 +63,8 @@ def measure_real_whisper(model_bin: pathlib.Path, waveform: Float[np.ndarray, " 
         ValueError: more than 30 s of sound.
     """
     torch, transformers = reference_libraries()
-    source = read_ctranslate2(model_bin)
-    weights = convert(source)
+    published = read_ctranslate2(model_bin)
+    weights = convert(published)
     config = weights.config
     assert isinstance(config, WhisperConfig)  # such files hold nothing else
 
@@ -73,7 +73,7 @@ def measure_real_whisper(model_bin: pathlib.Path, waveform: Float[np.ndarray, " 
     extract = transformers.WhisperFeatureExtractor(feature_size=config.mels)
     theirs = extract(samples[0], sampling_rate=SAMPLE_RATE, return_tensors="np").input_features
 
-    state = _transformers_names(source, config.depth)
+    state = _transformers_names(published, config.depth)
     # Half a float16 step in the positions changes outputs far more than all rounding after it:
     # the model was trained with the exact ones, which are what our tower computes.
     exact = state | {"embed_positions.weight": sinusoids(config.max_tokens, config.width)}
@@ -108,11 +108,11 @@ def _whisper_encoder(config: WhisperConfig) -> Any:
     return WhisperEncoder(whisper_settings(config)).eval()
 
 
-def _transformers_names(source: Source, depth: int) -> Outputs:
+def _transformers_names(published: PublishedWeights, depth: int) -> Outputs:
     """CTranslate2's encoder variables as transformers' state dict, float32."""
     read = {
         name.removeprefix("encoder/"): np.asarray(array(), np.float32)
-        for name, array in source.tensors.items()
+        for name, array in published.tensors.items()
         if name.startswith("encoder/")
     }
     state = {

@@ -23,8 +23,8 @@ from cad_jax.models.log_mel import log_mel
 from cad_jax.models.sync import NEAR, OFFSETS, sync_curve
 from cad_jax.models.tracks import speech_mask
 from cad_jax.settings.model import WhisperConfig
-from cad_jax.weights.architecture import tower_model
 from cad_jax.weights.store import load_tower, read_weights_info
+from cad_jax.weights.towers import tower_model
 from data_pipelines.audit.cues import mouth_track
 from data_pipelines.errors import UserError
 from data_pipelines.loading.settings import ClipSpec

@@ -9,10 +9,12 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from data_pipelines.errors import UserError
 
+DTYPES = tuple(map(np.dtype, (np.float32, np.float16, ml_dtypes.bfloat16)))  # of parameters
 LARGEST_JSON = 16 * 2**20  # bytes; an index of a thousand tensors takes a tenth of one MiB
 
 
@@ -21,7 +23,7 @@ class WeightsError(UserError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class PublishedWeights:
     """Weights in their publisher's names.
 
     Attributes:

@@ -16,11 +16,11 @@ import numpy as np
 
 from cad_jax.models.vit import tower_input
 from cad_jax.settings.model import Dtype, ViTConfig, WhisperConfig
-from cad_jax.weights.architecture import Tower, tower_model
 from cad_jax.weights.convert import convert
-from cad_jax.weights.files import open_source
-from cad_jax.weights.source import WeightsError
+from cad_jax.weights.files import open_published
+from cad_jax.weights.published import WeightsError
 from cad_jax.weights.store import load_tower, write_tower
+from cad_jax.weights.towers import Tower, tower_model
 
 Outputs = dict[str, np.ndarray]
 
@@ -58,7 +58,7 @@ def measure_parity(name: str, config: Tower, seed: int = 0) -> list[ParityRow]:
         reference.save_pretrained(published)
         rounded = reference_outputs(reference.bfloat16(), config, inputs)
         del reference  # its memory is needed
-        write_tower(convert(open_source(published)), (), converted)
+        write_tower(convert(open_published(published)), (), converted)
         largest = max(float(np.abs(value).max()) for value in exact.values())
 
         def row(dtype: Dtype, theirs: Outputs) -> ParityRow:
