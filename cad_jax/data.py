@@ -12,11 +12,11 @@ from cad_jax.config import ConfigError
 from cad_jax.experiment import DataConfig, ExperimentConfig
 from cad_jax.losses.total import LossConfig
 from data_pipelines.errors import UserError
-from data_pipelines.loading.pseudo_fake import fake_shares
-from data_pipelines.loading.sampling import Stratum, clip_weights, make_strata
+from data_pipelines.loading.draw import expected_labels
+from data_pipelines.loading.sampling import Stratum, make_strata
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.preparation.spool import FINGERPRINT_FILE
-from data_pipelines.records.clip import UNKNOWN
+from data_pipelines.records.clip import FAKE, UNKNOWN
 from data_pipelines.records.metadata import INFO_FILE, PreparedSet, read_metadata
 from data_pipelines.synthetic.build import build_dataset, default_directory
 from data_pipelines.synthetic.drawn import write_drawn_set
@@ -74,7 +74,7 @@ def open_evaluation(config: DataConfig, split: str) -> TFRecordSource:
     source = _open(config, first.directory, split)
     for prepared in besides:
         source += _open(config, prepared.directory, split)
-    names = Counter(clip.clip_id for clip in source.summaries) if besides else Counter()
+    names = Counter(source.column("clip_id")) if besides else Counter()
     if twice := [name for name, count in names.items() if count > 1]:
         raise UserError(f"path and evaluate_paths both hold {twice[0]!r} in split {split!r}")
     return source
@@ -126,17 +126,11 @@ def measure_priors(
     A clip counts as often as it is drawn. One clip of each kind is added to the counts: a set of
     only fakes has no finite log-odds.
     """
-    weights = clip_weights(strata).tolist()
-    shares = [fake_shares(clip, config.data.augment) for clip in source.summaries]
+    expected = expected_labels(source, strata, config.data.clip, config.data.augment)
 
     def share(label: str) -> float:
-        fake = sum(weight * clip[label] for weight, clip in zip(weights, shares, strict=True))
-        known = sum(
-            weight
-            for weight, clip in zip(weights, source.summaries, strict=True)
-            if getattr(clip, label) != UNKNOWN
-        )
-        return (fake + 1) / (known + 2)
+        known = len(source) * (1 - expected[label][UNKNOWN])
+        return (len(source) * expected[label][FAKE] + 1) / (known + 2)
 
     return dataclasses.replace(
         config.loss,

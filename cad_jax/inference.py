@@ -118,8 +118,7 @@ def _settings(workdir: pathlib.Path) -> PrepareSettings:
 
 
 def _window(scores: Scores, index: int, clip: ClipRecord, times: np.ndarray) -> Verdict:
-    first_ms = clip.frame_times_ms[0] if clip.has_video else clip.clip_id.rsplit("#", 1)[1]
-    start = float(first_ms) / 1000
+    start = clip.start_ms / 1000
     timeline = zip(
         times.tolist(),
         scores["timeline_video"][index],

@@ -131,8 +131,10 @@ def _clips(
     )
     for batch in tqdm(batches, "features", -(-len(source) // size), leave=False):
         seen, heard, indices = jax.device_get(compute(params, put_batch(batch, learner.mesh)))
-        for row in np.flatnonzero(indices >= 0):
-            yield ClipFeatures(source.summaries[indices[row]].clip_id, seen[row], heard[row])
+        rows = np.flatnonzero(indices >= 0)
+        names = source.subset(indices[rows]).column("clip_id")
+        for name, row in zip(names, rows, strict=True):
+            yield ClipFeatures(name, seen[row], heard[row])
 
 
 def _compiled(learner: Learner):

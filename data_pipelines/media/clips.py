@@ -254,7 +254,9 @@ def _audio_windows(
     lost = _missing_seconds(info, (audio.start_s, audio.end_s), None)
     for start, stop in spans:
         samples = audio.samples[start * _SAMPLES_PER_FRAME : stop * _SAMPLES_PER_FRAME]
-        yield _assemble(source, settings, _facts(info, lost), start, [], samples, 0.0)
+        start_ms = 1000 * (audio.start_s + start / FRAME_RATE)
+        facts = _facts(info, lost) | {"start_ms": f"{start_ms:.3f}"}
+        yield _assemble(source, settings, facts, start, [], samples, 0.0)
 
 
 def _record(

@@ -27,6 +27,7 @@ from data_pipelines.preparation.shards import TARGET_BYTES, plan_shards, write_s
 from data_pipelines.preparation.spool import FINGERPRINT_FILE, Outcome, Spool, claim, fingerprint
 from data_pipelines.records.atomic import atomic_writer
 from data_pipelines.records.metadata import INFO_FILE, write_metadata
+from data_pipelines.records.table import write_tables
 from data_pipelines.splits.file import Split
 
 SKIPPED_FILE = "skipped.csv"
@@ -245,6 +246,7 @@ def _finish(
     divided = f"; split {split.name}, {split.sha256[:12]}" if split else ""
     description = f"{name}, prepared face clips with sound{divided}"
     write_metadata(output, name, shards, description=description)
+    write_tables(output)
     shutil.rmtree(output / ".work")
 
 

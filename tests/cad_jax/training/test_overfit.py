@@ -25,7 +25,7 @@ def test_sixteen_clips_are_learnt_by_every_head(small_experiment, tmp_path):
     detector, source = Detector.load(tmp_path), open_training(config.data)
     assert len(source) == 16
     report = evaluate_table(
-        score_table(source.summaries, detector.scorer.split(detector.params, source)), 0.5, 1
+        score_table(source, detector.scorer.split(detector.params, source)), 0.5, 1
     )
     assert report["overall"]["auc"] == 1.0
     assert {name: head["auc"] for name, head in report["heads"].items()} == {

@@ -129,6 +129,9 @@ def test_sound_without_a_picture_has_no_frames(tmp_path, write_media):
     assert (first.has_video, len(first.audio), len(second.audio)) == (False, 16_000, 16_000)
     assert (first.label_video, first.label_audio, first.label_sync) == (-1, 1, -1)
     assert encoded([first])  # passes the record's own checks
+    assert [first.start_ms, second.start_ms] == pytest.approx([0, 1000], abs=2)
+    late = write_media(tmp_path / "late.mkv", sound=tone(1.2), sound_start=0.6)
+    assert prepare_clip(source(late), SETTINGS)[0].start_ms == pytest.approx(600, abs=2)
     with pytest.raises(MediaError, match="no_video"):
         prepare_clip(source(path, expects_video=True), SETTINGS)
     with pytest.raises(MediaError, match="too_short"):
