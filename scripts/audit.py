@@ -16,8 +16,8 @@ import tqdm
 
 from data_pipelines.audit.leaks import fingerprinted, leak_lines, leak_table
 from data_pipelines.audit.page import render_page
+from data_pipelines.audit.probe_report import audit_report, report_lines
 from data_pipelines.audit.probes import audit_rows
-from data_pipelines.audit.report import audit_report, report_lines
 from data_pipelines.audit.shortcuts import shortcut_lines, shortcut_table
 from data_pipelines.errors import UserError
 from data_pipelines.loading.source import TFRecordSource

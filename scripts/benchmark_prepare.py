@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from data_pipelines.benchmarks.registry import READERS, find_reader
 from data_pipelines.errors import UserError
+from data_pipelines.lab.preparation_timing import compare, our_detector, retinaface_detector
 from data_pipelines.media.container import MediaLimits
 from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.paths import local_path
-from data_pipelines.preparation.benchmark import compare, our_detector, retinaface_detector
 
 
 def main(argv: Sequence[str] | None = None) -> int:

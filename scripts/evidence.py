@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import tqdm
 
 from data_pipelines.audit.evidence import evidence_report, evidence_rows
-from data_pipelines.audit.report import table
+from data_pipelines.audit.probe_report import table
 from data_pipelines.errors import UserError
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.atomic import write_json

@@ -26,7 +26,7 @@ from cad_jax.types import Batch
 from data_pipelines.loading.pipeline import evaluation_batches
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.preparation.spool import FINGERPRINT_FILE
-from data_pipelines.records.features import (
+from data_pipelines.records.feature_store import (
     ClipFeatures,
     FeatureStore,
     features_folder,

@@ -21,7 +21,7 @@ from data_pipelines.loading.sampling import ROWS, Stratum, derived_seed
 from data_pipelines.loading.settings import NO_AUGMENTATION, AugmentConfig, ClipSpec
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.clip import FRAME_RATE
-from data_pipelines.records.features import FeatureStore
+from data_pipelines.records.feature_store import FeatureStore
 
 _READ_THREADS = 2  # a record is hundreds of kB: more threads only compete for memory
 _BATCHES_AHEAD = 4

@@ -28,7 +28,7 @@ from data_pipelines.loading.transforms import (
 )
 from data_pipelines.loading.window import centre_window
 from data_pipelines.records.clip import OUT_OF_SYNC, ClipRecord
-from data_pipelines.records.features import FeatureStore
+from data_pipelines.records.feature_store import FeatureStore
 
 
 @dataclasses.dataclass(frozen=True)
