@@ -7,13 +7,12 @@ ratio of both. Neither data nor weights are needed.
 """
 
 import pathlib
-import sys
 
 from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 
-from data_pipelines.errors import UserError
+from data_pipelines.commands.run import run_cli
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, e.g. configs/cad.py.")
 _STEPS = flags.DEFINE_integer("steps", 50, "Timed steps.", lower_bound=1)
@@ -24,22 +23,20 @@ _PROFILE = flags.DEFINE_string("profile", None, "Folder for a trace of the timed
 def main(argv: list[str]) -> int:
     """0, or 1 after one line on standard error."""
     absl_logging.set_verbosity(absl_logging.ERROR)  # JAX names every backend that is not there
+    return run_cli("benchmark_step", _run)
+
+
+def _run() -> int:
     from cad_jax.lab.step_timing import time_step, with_features
     from cad_jax.settings.experiment import Experiment
 
-    try:
-        config = Experiment.from_mapping(_CONFIG.value.to_dict())
-        profile = pathlib.Path(_PROFILE.value) if _PROFILE.value else None
-        live = time_step(config, _STEPS.value, profile)
-        print(live.line())
-        if _FEATURES.value:
-            stored = time_step(with_features(config), _STEPS.value)
-            print(
-                f"{stored.line()}\nstored / live: {stored.seconds / live.seconds:.2f} of the time"
-            )
-    except (UserError, ValueError, OSError) as error:
-        print(f"benchmark_step: {error}", file=sys.stderr)
-        return 1
+    config = Experiment.from_mapping(_CONFIG.value.to_dict())
+    profile = pathlib.Path(_PROFILE.value) if _PROFILE.value else None
+    live = time_step(config, _STEPS.value, profile)
+    print(live.line())
+    if _FEATURES.value:
+        stored = time_step(with_features(config), _STEPS.value)
+        print(f"{stored.line()}\nstored / live: {stored.seconds / live.seconds:.2f} of the time")
     return 0
 
 
