@@ -13,8 +13,8 @@ import numpy as np
 from cad_jax.config import ConfigError, differences, unstructure
 from cad_jax.data import evaluated_sets, open_evaluation
 from cad_jax.evaluation import metrics
-from cad_jax.evaluation.report import evaluate_table
-from cad_jax.evaluation.scores import ScoreTable, to_videos, write_scores
+from cad_jax.evaluation.figures import evaluate_table
+from cad_jax.evaluation.score_table import ScoreTable, to_videos, write_scores
 from cad_jax.evaluation.scoring import Scores
 from cad_jax.evaluation.strips import choose_clips, cut_strips
 from cad_jax.evaluation.summary import auc_with_interval, number, render
@@ -120,7 +120,7 @@ def _report(
     output: pathlib.Path,
 ) -> None:
     # Imported here: Matplotlib takes a second that the start of a training need not wait for.
-    from cad_jax.evaluation.picture import draw_page, write_picture
+    from cad_jax.evaluation.report_page import draw_page, write_picture
 
     output.mkdir(parents=True, exist_ok=True)
     sets = evaluated_sets(config.data, split.name)

@@ -12,7 +12,7 @@ import pytest
 from cad_jax.config import ConfigError
 from cad_jax.data import open_evaluation
 from cad_jax.evaluation.evaluate import cluster, evaluate, score_table
-from cad_jax.evaluation.scores import read_scores
+from cad_jax.evaluation.score_table import read_scores
 from cad_jax.inference import Detector
 from cad_jax.training.learner import make_scorer
 from cad_jax.training.loop import train

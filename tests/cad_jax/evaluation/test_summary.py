@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cad_jax.evaluation.report import evaluate_table
-from cad_jax.evaluation.scores import ScoreTable
+from cad_jax.evaluation.figures import evaluate_table
+from cad_jax.evaluation.score_table import ScoreTable
 from cad_jax.evaluation.summary import MOST_KINDS, render
 
 

@@ -1,4 +1,4 @@
-"""The evaluation report: the metrics of a score table, overall and by group.
+"""The figures of a score table, overall and by group of clips: the evaluation report.
 
 Owns what is measured of which group; the groups are in `groups`, the metrics in `metrics`. A report
 is JSON-ready: what is undefined is null.
@@ -13,7 +13,7 @@ from jaxtyping import Bool
 
 from cad_jax.evaluation import groups, metrics
 from cad_jax.evaluation.groups import Group, Head
-from cad_jax.evaluation.scores import ScoreTable
+from cad_jax.evaluation.score_table import ScoreTable
 from cad_jax.models.sync import OFFSETS
 from data_pipelines.metrics import auc, bootstrap_interval
 from data_pipelines.records.clip import FRAME_RATE

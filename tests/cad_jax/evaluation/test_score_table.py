@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cad_jax.evaluation.scores import COLUMNS, ScoreTable, read_scores, to_videos, write_scores
+from cad_jax.evaluation.score_table import COLUMNS, ScoreTable, read_scores, to_videos, write_scores
 from data_pipelines.errors import UserError
 
 

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from cad_jax.evaluation import groups, metrics
+from cad_jax.evaluation.figures import FRAME_MS, Report
 from cad_jax.evaluation.groups import Group
-from cad_jax.evaluation.report import FRAME_MS, Report
-from cad_jax.evaluation.scores import ScoreTable
+from cad_jax.evaluation.score_table import ScoreTable
 from cad_jax.evaluation.strips import Strip
 from cad_jax.evaluation.summary import HEADS, auc_with_interval
 from cad_jax.models.sync import OFFSETS

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from cad_jax.evaluation.report import evaluate_table
-from cad_jax.evaluation.scores import ScoreTable
+from cad_jax.evaluation.figures import evaluate_table
+from cad_jax.evaluation.score_table import ScoreTable
 from data_pipelines.records.atomic import write_json
 
 
