@@ -12,15 +12,16 @@ import numpy as np
 
 from cad_jax.config import ConfigError, differences, unstructure
 from cad_jax.data import evaluated_sets, open_evaluation
-from cad_jax.evaluation import metrics
 from cad_jax.evaluation.figures import evaluate_table
 from cad_jax.evaluation.score_table import ScoreTable, to_videos, write_scores
 from cad_jax.evaluation.scoring import Scores
 from cad_jax.evaluation.strips import choose_clips, cut_strips
-from cad_jax.evaluation.summary import auc_with_interval, number, render
+from cad_jax.evaluation.summary import number, render, with_interval
 from cad_jax.experiment import ExperimentConfig
 from cad_jax.inference import Detector
 from data_pipelines.loading.source import TFRecordSource
+from data_pipelines.metrics.counts import count_scores
+from data_pipelines.metrics.thresholds import best_threshold
 from data_pipelines.preparation.run import recorded_split
 from data_pipelines.records.atomic import write_json
 from data_pipelines.records.schema import ClipSummary
@@ -64,7 +65,7 @@ def evaluate(detector: Detector, config: ExperimentConfig, workdir: pathlib.Path
         videos = to_videos(table)
         if split == config.data.validation_split:
             known = (videos.label >= 0) & (videos.reason == "")
-            threshold = metrics.best_threshold(videos.label[known], videos.p_fake[known])
+            threshold = best_threshold(count_scores(videos.label[known], videos.p_fake[known]))
         if jax.process_index() == 0:
             scored = ScoredSplit(split, source, table, videos)
             _report(scored, threshold, detector.step, config, output)
@@ -149,7 +150,7 @@ def _report(
     title = (
         f"{' + '.join(prepared.name for prepared in sets)}, {split.name}. {description}\n"
         f"step {step}, {len(split.clips)} clips of {len(split.videos)} videos, "
-        f"AUC {auc_with_interval(of_videos['overall']['p_fake'])}, threshold of p_fake "
+        f"AUC {with_interval(of_videos['overall']['p_fake'], 'auc')}, threshold of p_fake "
         f"{number(of_videos['threshold'])} (chosen on {config.data.validation_split})"
     )
     page = draw_page(title, split.videos, of_videos, list(strips))
