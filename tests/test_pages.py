@@ -13,6 +13,7 @@ import pathlib
 import re
 import runpy
 import shlex
+import sys
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from ml_collections import config_flags
 
 from cad_jax.commands import train
 from cad_jax.settings.experiment import Experiment
+from cad_jax.settings.structure import leaves
 
 ROOT = pathlib.Path(__file__).parents[1]
 FOLDERS = ("cad_jax", "configs", "data_pipelines", "scripts", "tests")
@@ -32,8 +34,10 @@ PAGES = [
 ]
 README_LINES = 140
 
-# A path of the project in code spans: its own words for runs, clips and sets are none.
-PATH = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./-]*|[\w./-]+\.(?:py|md|toml|npz)")
+# A path of the project in code spans; `runs/...`, clips and sets are none.
+PATH = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./-]*|[\w./-]+\.(?:py|toml|npz)")
+LEAVES = leaves(Experiment().to_tree())
+SETTING = re.compile(rf"(?:{'|'.join(Experiment().to_tree())})\.\w")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 SPAN = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -126,17 +130,18 @@ def console_commands() -> dict[str, str]:
 
 
 def parse_script(file: pathlib.Path, arguments: Sequence[str]) -> None:
-    parse_with(runpy.run_path(str(file))["main"], arguments)
+    names = runpy.run_path(str(file))
+    home = sys.modules.get(names["main"].__module__)  # where the script only hands over
+    parse_with(names["_parser"] if "_parser" in names else vars(home)["_parser"], arguments)
 
 
 def parse_console(program: str, arguments: Sequence[str]) -> None:
-    module, _, function = console_commands()[program].partition(":")
-    parse_with(getattr(importlib.import_module(module), function), arguments)
+    module = importlib.import_module(console_commands()[program].partition(":")[0])
+    parse_with(vars(module)["_parser"], arguments)
 
 
-def parse_with(main: Callable[..., object], arguments: Sequence[str]) -> None:
-    """Parses with the parser that stands beside `main`, in its own module."""
-    parser: argparse.ArgumentParser = main.__globals__["_parser"]()
+def parse_with(make: Callable[[], argparse.ArgumentParser], arguments: Sequence[str]) -> None:
+    parser = make()
 
     def refuse(message: str) -> None:
         raise ValueError(message)
@@ -181,7 +186,7 @@ def parse_config(arguments: Sequence[str], others: Sequence[flags.Flag]) -> None
     argv = ["train.py", *arguments]
     config = config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
     for flag in others:
-        values[flag.name] = copy.copy(flag)
+        values[flag.name] = copy.deepcopy(flag)
     rest = values(argv)[1:]
     assert not rest, f"unexpected argument {rest[0]!r}"
     Experiment.from_mapping(config.value.to_dict())
@@ -229,11 +234,12 @@ def test_a_wrong_command_is_not(command, why):
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_settings_and_modes_named_alone_exist(page):
     for found in spans(page):
-        name, equals, value = found.text.partition("=")
-        if name.startswith("--config.") and equals:
-            parse_train(["--config=configs/cad.py", *shlex.split(found.text)])
-        elif name == "--mode" and equals:
-            parse_train(["--workdir=runs", f"--mode={value}"])
+        if re.match(r"--(config\.|mode=)", found.text):
+            command = f"python train.py --config=configs/cad.py {found.text}"
+            assert not refusal(Found(found.where, command)), found
+        elif SETTING.match(found.text) and not PATH.fullmatch(found.text):
+            name = f"config.{found.text.partition('=')[0]}"
+            assert any(f"{leaf}.".startswith(f"{name}.") for leaf in LEAVES), found
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
