@@ -281,6 +281,11 @@ def headings(page: pathlib.Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in lines}
 
 
+def test_every_mode_is_explained():
+    rows = re.findall(r"^\| `(\w+)`", (ROOT / "configs" / "README.md").read_text(), re.M)
+    assert set(flags.FLAGS["mode"].parser.enum_values) <= set(rows)
+
+
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text().splitlines()) < README_LINES
 
