@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from cad_jax.settings.experiment import DataConfig, Experiment, Priors
 from cad_jax.settings.structure import ConfigError
 from data_pipelines.errors import UserError
-from data_pipelines.loading.pseudo_fake import fake_shares
-from data_pipelines.loading.sampling import Stratum, clip_weights, make_strata
+from data_pipelines.loading.draw import expected_labels
+from data_pipelines.loading.sampling import Stratum, make_strata
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.preparation.spool import FINGERPRINT_FILE
-from data_pipelines.records.clip import UNKNOWN
-from data_pipelines.records.metadata import INFO_FILE, PreparedSet, read_metadata
+from data_pipelines.records.clip import FAKE, UNKNOWN
+from data_pipelines.records.metadata import INFO_FILE, PREPARATION_FILE, PreparedSet, read_metadata
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +76,7 @@ def open_evaluation(config: DataConfig, split: str) -> TFRecordSource:
     source = _open(config, first.directory, split)
     for prepared in besides:
         source += _open(config, prepared.directory, split)
-    names = Counter(clip.clip_id for clip in source.summaries) if besides else Counter()
+    names = Counter(source.column("clip_id")) if besides else Counter()
     if twice := [name for name, count in names.items() if count > 1]:
         raise UserError(f"path and evaluate_paths both hold {twice[0]!r} in split {split!r}")
     return source
@@ -116,9 +115,9 @@ def sample_training(config: DataConfig, source: TFRecordSource) -> tuple[Stratum
 
 def copy_preparation(config: DataConfig, workdir: pathlib.Path) -> None:
     """Keeps with the run how its clips were prepared, so that a new file is prepared alike."""
-    path = pathlib.Path(config.path) / FINGERPRINT_FILE
+    path = pathlib.Path(config.path) / PREPARATION_FILE
     if path.exists():
-        shutil.copyfile(path, workdir / FINGERPRINT_FILE)
+        shutil.copyfile(path, workdir / PREPARATION_FILE)
 
 
 def describe_training(config: DataConfig) -> tuple[str, ...]:
@@ -127,7 +126,7 @@ def describe_training(config: DataConfig) -> tuple[str, ...]:
     Its name and split, its number of clips, hashes of its records and of how it was prepared.
     """
     return tuple(
-        _describe(_open(config, path, config.train_split), config.train_split)
+        _describe(pathlib.Path(path), _open(config, path, config.train_split), config.train_split)
         for path in (config.path, *config.extra_paths)
     )
 
@@ -138,24 +137,17 @@ def measure_priors(config: DataConfig, source: TFRecordSource, strata: Sequence[
     A clip counts as often as it is drawn. One clip of each kind is added to the counts: a set of
     only fakes has no finite log-odds.
     """
-    weights = clip_weights(strata).tolist()
-    shares = [fake_shares(clip, config.applied_augment) for clip in source.summaries]
+    expected = expected_labels(source, strata, config.clip, config.applied_augment)
 
     def share(label: str) -> float:
-        fake = sum(weight * clip[label] for weight, clip in zip(weights, shares, strict=True))
-        known = sum(
-            weight
-            for weight, clip in zip(weights, source.summaries, strict=True)
-            if getattr(clip, label) != UNKNOWN
-        )
-        return (fake + 1) / (known + 2)
+        known = len(source) * (1 - expected[label][UNKNOWN])
+        return (len(source) * expected[label][FAKE] + 1) / (known + 2)
 
     return Priors(share("label"), share("label_video"), share("label_audio"))
 
 
-def _describe(source: TFRecordSource, split: str) -> str:
-    directory = source.directories[0]
-    file = directory / FINGERPRINT_FILE
+def _describe(directory: pathlib.Path, source: TFRecordSource, split: str) -> str:
+    file = directory / PREPARATION_FILE
     settings = json.loads(file.read_bytes())["settings"] if file.exists() else {}
     prepared = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return (

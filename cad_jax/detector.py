@@ -26,8 +26,8 @@ from data_pipelines.loading.transforms import ClipRow, blank_row, clip_row
 from data_pipelines.loading.window import centre_window
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.settings import PrepareSettings
-from data_pipelines.preparation.spool import FINGERPRINT_FILE
 from data_pipelines.records.clip import ClipRecord
+from data_pipelines.records.metadata import PREPARATION_FILE
 
 Verdict = dict[str, Any]
 
@@ -138,15 +138,14 @@ def load(workdir: str | os.PathLike[str]) -> Detector:
 
 
 def _settings(workdir: pathlib.Path) -> PrepareSettings:
-    path = workdir / FINGERPRINT_FILE
+    path = workdir / PREPARATION_FILE
     if not path.exists():  # a set that was made, not prepared from files
         return PrepareSettings()
     return structure(PrepareSettings, json.loads(path.read_text())["settings"], str(path))
 
 
 def _window(scores: Scores, index: int, clip: ClipRecord, times: np.ndarray) -> Verdict:
-    first_ms = clip.frame_times_ms[0] if clip.has_video else clip.clip_id.rsplit("#", 1)[1]
-    start = float(first_ms) / 1000
+    start = clip.start_ms / 1000
     timeline = zip(
         times.tolist(),
         scores["timeline_video"][index],

@@ -1,78 +1,8 @@
-"""Can a shortcut tell a prepared set's forged clips from its genuine ones, and do its splits leak?
+"""Audits a prepared set: `data_pipelines/commands/audit.py`, which `cad-audit` runs too."""
 
-    python scripts/audit.py --path=prepared
-
-Silence, level, spectrum, colour, file size, codec and the like should say nothing of the label, and
-no person, original or clip should be in two splits. Prints the AUC of the probes and what the
-splits share, and writes everything as JSON and as an HTML page with plots.
-"""
-
-import argparse
-import pathlib
 import sys
-from collections.abc import Iterator, Sequence
 
-import tqdm
-
-from data_pipelines.audit.leaks import fingerprinted, leak_lines, leak_table
-from data_pipelines.audit.page import render_page
-from data_pipelines.audit.probes import audit_rows
-from data_pipelines.audit.report import audit_report, report_lines
-from data_pipelines.audit.shortcuts import shortcut_lines, shortcut_table
-from data_pipelines.errors import UserError
-from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.records.atomic import atomic_writer, write_json
-from data_pipelines.records.clip import ClipRecord
-from data_pipelines.records.metadata import read_metadata
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """0 whatever is found, 1 after one line on standard error."""
-    args = _parser().parse_args(argv)
-    output = args.output or args.path / "audit.json"
-    try:
-        prepared = read_metadata(args.path)
-        prepared.shards(args.split)  # a split that is not there is named with those that are
-        splits = sorted(prepared.shard_lengths, key=lambda split: (split != args.split, split))
-        prints = {split: [] for split in splits}
-        rows = {
-            split: audit_rows(fingerprinted(_clips(args.path, split), prints[split]))
-            for split in splits
-        }
-        train = rows.pop(args.split)
-        report = audit_report(train)
-        report |= {"shortcuts": shortcut_table(train, rows), "leaks": leak_table(prints)}
-        write_json(report, output)
-        page = output.with_suffix(".html")
-        with atomic_writer(page) as write:
-            write(render_page(f"Audit of {prepared.name}", report).encode())
-    except (UserError, ValueError, OSError) as error:
-        print(f"audit: {error}", file=sys.stderr)
-        return 1
-    parts = [report_lines(report), shortcut_lines(report["shortcuts"]), leak_lines(report["leaks"])]
-    for part in parts:
-        print(*part, "", sep="\n")
-    print(f"written to {output} and {page}")
-    return 0
-
-
-def _clips(path: pathlib.Path, split: str) -> Iterator[ClipRecord]:
-    source = TFRecordSource(path, split, on_corrupt="skip")
-    for position in tqdm.trange(len(source), unit="clip", desc=split, disable=None):
-        yield source[position].clip
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--path", type=pathlib.Path, required=True, help="the prepared set")
-    parser.add_argument("--split", default="train", help="what probes are fitted on")
-    parser.add_argument("--output", type=pathlib.Path, help="JSON; default: PATH/audit.json")
-    return parser
-
+from data_pipelines.commands.audit import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,28 +10,26 @@ import sys
 from collections.abc import Sequence
 
 from data_pipelines.benchmarks.registry import READERS, find_reader
-from data_pipelines.errors import UserError
-from data_pipelines.media.container import MediaLimits
-from data_pipelines.media.settings import PrepareSettings
+from data_pipelines.commands.run import run_cli
+from data_pipelines.lab.preparation_timing import compare, our_detector, retinaface_detector
+from data_pipelines.media.settings import MediaLimits, PrepareSettings
 from data_pipelines.paths import local_path
-from data_pipelines.preparation.benchmark import compare, our_detector, retinaface_detector
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the comparison; 0, or 1 after one line on standard error."""
-    try:
-        args = _parser().parse_args(argv)
-        sources = find_reader(args.reader)(args.root)
-        settings = PrepareSettings(limits=MediaLimits(max_seconds=args.longest))
-        detectors = {"our detector": our_detector()}
-        if (retinaface := retinaface_detector()) is not None:
-            detectors["RetinaFace"] = retinaface
-        step = max(1, len(sources) // args.clips)
-        chosen = sources[::step][: args.clips]
-        print(*compare(chosen, settings, detectors, args.repeats).lines(), sep="\n")
-    except (UserError, OSError) as error:
-        print(f"benchmark_prepare: {error}", file=sys.stderr)
-        return 1
+    return run_cli("benchmark_prepare", lambda: _run(_parser().parse_args(argv)))
+
+
+def _run(args: argparse.Namespace) -> int:
+    sources = find_reader(args.reader)(args.root)
+    settings = PrepareSettings(limits=MediaLimits(max_seconds=args.longest))
+    detectors = {"our detector": our_detector()}
+    if (retinaface := retinaface_detector()) is not None:
+        detectors["RetinaFace"] = retinaface
+    step = max(1, len(sources) // args.clips)
+    chosen = sources[::step][: args.clips]
+    print(*compare(chosen, settings, detectors, args.repeats).lines(), sep="\n")
     return 0
 
 

@@ -7,35 +7,32 @@ ratio of both. Neither data nor weights are needed.
 """
 
 import pathlib
-import sys
 
 from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 
-from data_pipelines.errors import UserError
+from data_pipelines.commands.run import run_cli
 
 
 def main(argv: list[str]) -> int:
     """0, or 1 after one line on standard error."""
-    args = flags.FLAGS
     absl_logging.set_verbosity(absl_logging.ERROR)  # JAX names every backend that is not there
+    return run_cli("benchmark_step", _run)
+
+
+def _run() -> int:
     from cad_jax.lab.step_timing import time_step, with_features
     from cad_jax.settings.experiment import Experiment
 
-    try:
-        config = Experiment.from_mapping(args.config.to_dict())
-        profile = pathlib.Path(args.profile) if args.profile else None
-        live = time_step(config, args.steps, profile)
-        print(live.line())
-        if args.features:
-            stored = time_step(with_features(config), args.steps)
-            print(
-                f"{stored.line()}\nstored / live: {stored.seconds / live.seconds:.2f} of the time"
-            )
-    except (UserError, ValueError, OSError) as error:
-        print(f"benchmark_step: {error}", file=sys.stderr)
-        return 1
+    args = flags.FLAGS
+    config = Experiment.from_mapping(args.config.to_dict())
+    profile = pathlib.Path(args.profile) if args.profile else None
+    live = time_step(config, args.steps, profile)
+    print(live.line())
+    if args.features:
+        stored = time_step(with_features(config), args.steps)
+        print(f"{stored.line()}\nstored / live: {stored.seconds / live.seconds:.2f} of the time")
     return 0
 
 

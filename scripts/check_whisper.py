@@ -14,10 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from cad_jax.lab.whisper_check import measure_real_whisper
+from data_pipelines.commands.run import run_cli
 from data_pipelines.errors import UserError
-from data_pipelines.media.container import MediaLimits
 from data_pipelines.media.decode import read_audio
 from data_pipelines.media.errors import MediaError
+from data_pipelines.media.settings import MediaLimits
 from data_pipelines.records.clip import SAMPLE_RATE
 
 LIMIT = 5  # times the reference's own rounding error
@@ -25,13 +26,12 @@ LIMIT = 5  # times the reference's own rounding error
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 where the outputs agree, or 1 after one line on standard error."""
-    args = _parser().parse_args(argv)
-    try:
-        waveform = _first_30s(args.clip)
-        parity = measure_real_whisper(args.weights, waveform)
-    except (UserError, OSError) as error:
-        print(f"check_whisper: {error}", file=sys.stderr)
-        return 1
+    return run_cli("check_whisper", lambda: _run(_parser().parse_args(argv)))
+
+
+def _run(args: argparse.Namespace) -> int:
+    waveform = _first_30s(args.clip)
+    parity = measure_real_whisper(args.weights, waveform)
     print(f"{len(waveform) / SAMPLE_RATE:.1f} s of sound, outputs up to {parity.largest:.1f}")
     print("largest differences of")
     print(f"  the log-mel from transformers'                {parity.features:.1e}")

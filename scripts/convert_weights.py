@@ -16,23 +16,23 @@ from cad_jax.weights.convert import convert
 from cad_jax.weights.files import open_published
 from cad_jax.weights.store import WeightsInfo, refuse_other_content, write_tower
 from cad_jax.weights.towers import preset_name
-from data_pipelines.errors import UserError
+from data_pipelines.commands.run import run_cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Converts one tower; 0, or 1 after one line on standard error."""
-    args = _parser().parse_args(argv)
-    try:
-        refuse_other_content(args.output)  # before minutes of work, not after
-        published = open_published(args.source)
-        weights = convert(published)
-        info = write_tower(weights, tuple(file.name for file in published.files), args.output)
-    except (UserError, OSError) as error:
-        print(f"convert_weights: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("convert_weights: interrupted; nothing was written", file=sys.stderr)
-        return 130
+    return run_cli(
+        "convert_weights",
+        lambda: _run(_parser().parse_args(argv)),
+        interrupted="interrupted; nothing was written",
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    refuse_other_content(args.output)  # before minutes of work, not after
+    published = open_published(args.source)
+    weights = convert(published)
+    info = write_tower(weights, tuple(file.name for file in published.files), args.output)
     count = sum(array.size for array in weights.params.values())
     print(f"{_name(info)}: {count / 1e6:.1f} M parameters, {', '.join(info.dtypes)}")
     print(f"written to {args.output}, sha256 {info.sha256[:16]}")

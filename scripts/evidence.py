@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 import tqdm
 
 from data_pipelines.audit.evidence import evidence_report, evidence_rows
-from data_pipelines.audit.report import table
-from data_pipelines.errors import UserError
+from data_pipelines.audit.probe_report import table
+from data_pipelines.commands.run import run_cli
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.atomic import write_json
 from data_pipelines.records.clip import ClipRecord
@@ -22,18 +22,17 @@ from data_pipelines.records.clip import ClipRecord
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0, or 1 after one line on standard error."""
-    args = _parser().parse_args(argv)
+    return run_cli("evidence", lambda: _run(_parser().parse_args(argv)))
+
+
+def _run(args: argparse.Namespace) -> int:
     output = args.output or args.path / "evidence.json"
-    try:
-        rows = {
-            split: evidence_rows(_clips(args.path, split))
-            for split in dict.fromkeys([args.train, *args.test])
-        }
-        reports = evidence_report(rows[args.train], {split: rows[split] for split in args.test})
-        write_json(reports, output)
-    except (UserError, ValueError, OSError) as error:
-        print(f"evidence: {error}", file=sys.stderr)
-        return 1
+    rows = {
+        split: evidence_rows(_clips(args.path, split))
+        for split in dict.fromkeys([args.train, *args.test])
+    }
+    reports = evidence_report(rows[args.train], {split: rows[split] for split in args.test})
+    write_json(reports, output)
     for split, report in reports.items():
         print(f"{split}: AUC +- standard error against genuine clips", *table(report), "", sep="\n")
     print(f"written to {output}")

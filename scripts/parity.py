@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from cad_jax.lab.parity import measure_parity, parity_table
 from cad_jax.weights.towers import PRESETS
+from data_pipelines.commands.run import run_cli
 from data_pipelines.errors import UserError, nearest
 
 LARGE = ("whisper_medium", "whisper_large_v3")  # more than most machines' memory; by name only
@@ -21,17 +22,16 @@ DEFAULT = tuple(name for name in PRESETS if name not in LARGE)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0, or 1 after one line on standard error."""
-    args = _parser().parse_args(argv)
+    return run_cli("parity", lambda: _run(_parser().parse_args(argv)))
+
+
+def _run(args: argparse.Namespace) -> int:
     rows = []
-    try:
-        for name in args.towers:
-            if name not in PRESETS:
-                raise UserError(f"no tower {name!r}: {nearest(name, PRESETS)}")
-            rows += measure_parity(name, PRESETS[name])
-            print(f"{name} measured", file=sys.stderr)
-    except (UserError, OSError) as error:
-        print(f"parity: {error}", file=sys.stderr)
-        return 1
+    for name in args.towers:
+        if name not in PRESETS:
+            raise UserError(f"no tower {name!r}: {nearest(name, PRESETS)}")
+        rows += measure_parity(name, PRESETS[name])
+        print(f"{name} measured", file=sys.stderr)
     print(*parity_table(rows), sep="\n")
     return 0
 

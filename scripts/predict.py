@@ -1,4 +1,4 @@
-"""Judges files: `python scripts/predict.py clip.mp4 --checkpoint=runs/mine`."""
+"""Judges files: `cad_jax/commands/predict.py`, which `cad-predict` runs too."""
 
 import sys
 

@@ -12,18 +12,17 @@ import sys
 from collections.abc import Sequence
 
 from cad_jax.lab.sync_probe import read_clips, report, run_probe, sound_features
-from data_pipelines.errors import UserError
+from data_pipelines.commands.run import run_cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0, or 1 after one line on standard error."""
-    args = _parser().parse_args(argv)
-    try:
-        clips = read_clips(args.path, args.splits)
-        found = run_probe(clips, sound_features(clips, args.weights), args.repeats)
-    except (UserError, ValueError, OSError) as error:
-        print(f"probe_sync: {error}", file=sys.stderr)
-        return 1
+    return run_cli("probe_sync", lambda: _run(_parser().parse_args(argv)))
+
+
+def _run(args: argparse.Namespace) -> int:
+    clips = read_clips(args.path, args.splits)
+    found = run_probe(clips, sound_features(clips, args.weights), args.repeats)
     print(*report(clips, found), sep="\n")
     return 0
 

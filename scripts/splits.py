@@ -13,30 +13,29 @@ import sys
 from collections.abc import Sequence
 
 from data_pipelines.benchmarks.registry import READERS, find_reader, reader_options
-from data_pipelines.errors import UserError
+from data_pipelines.commands.run import run_cli
 from data_pipelines.splits.file import compare, make_split, read_split, split_lines, write_split
 from data_pipelines.splits.schemes import SCHEMES, SplitOptions
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 if the file was written or fits the copy, 1 if it does not or after one line of error."""
-    args = _parser().parse_args(argv)
-    try:
-        options = reader_options(args.reader, args.option)
-        sources = find_reader(args.reader)(args.root, **options)
-        if args.verify:
-            split = read_split(args.verify)
-            found = compare(split, sources)
-            print(*split_lines(split, sources), found.line(), sep="\n")
-            return 1 if found.missing or found.mismatched else 0
-        shares = tuple(args.shares) if args.shares else None
-        wanted = SplitOptions(args.seed, shares, args.fold, args.folds, args.by)
-        split = make_split(sources, args.scheme, wanted)
-        write_split(split, args.output)
-        print(*split_lines(split, sources), f"written to {args.output}", sep="\n")
-    except (UserError, OSError) as error:
-        print(f"splits: {error}", file=sys.stderr)
-        return 1
+    return run_cli("splits", lambda: _run(_parser().parse_args(argv)))
+
+
+def _run(args: argparse.Namespace) -> int:
+    options = reader_options(args.reader, args.option)
+    sources = find_reader(args.reader)(args.root, **options)
+    if args.verify:
+        split = read_split(args.verify)
+        found = compare(split, sources)
+        print(*split_lines(split, sources), found.line(), sep="\n")
+        return 1 if found.missing or found.mismatched else 0
+    shares = tuple(args.shares) if args.shares else None
+    wanted = SplitOptions(args.seed, shares, args.fold, args.folds, args.by)
+    split = make_split(sources, args.scheme, wanted)
+    write_split(split, args.output)
+    print(*split_lines(split, sources), f"written to {args.output}", sep="\n")
     return 0
 
 

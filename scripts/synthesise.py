@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import tqdm
 
-from data_pipelines.errors import UserError
+from data_pipelines.commands.run import run_cli
 from data_pipelines.synthetic.build import build_dataset, default_directory
 from data_pipelines.synthetic.export import export_clips
 from data_pipelines.synthetic.plan import num_clips
@@ -25,26 +25,25 @@ from data_pipelines.synthetic.sheet import write_sheet
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0, or 1 after one line on standard error."""
+    return run_cli("synthesise", lambda: _run(_parser().parse_args(argv)))
+
+
+def _run(args: argparse.Namespace) -> int:
     parser = _parser()
-    args = parser.parse_args(argv)
     if not (args.sheet or args.export or args.build):
         parser.error("nothing to do: name --sheet, --export or --build")
-    try:
-        preset = find_preset(args.preset)
-        if args.sheet:
-            write_sheet(args.sheet, preset, args.seed)
-            print(f"contact sheet: {args.sheet}")
-        if args.export:
-            clips = tqdm.trange(min(args.clips, num_clips(preset)), unit="clip", disable=None)
-            print(f"clips: {export_clips(args.export, preset, args.seed, clips)}")
-        if args.build:
-            directory = default_directory(preset, args.seed)
-            workers = os.cpu_count() or 1
-            build_dataset(directory, preset, seed=args.seed, workers=workers, progress=True)
-            print(f"records: {directory}")
-    except (UserError, ValueError, OSError) as error:
-        print(f"synthesise: {error}", file=sys.stderr)
-        return 1
+    preset = find_preset(args.preset)
+    if args.sheet:
+        write_sheet(args.sheet, preset, args.seed)
+        print(f"contact sheet: {args.sheet}")
+    if args.export:
+        clips = tqdm.trange(min(args.clips, num_clips(preset)), unit="clip", disable=None)
+        print(f"clips: {export_clips(args.export, preset, args.seed, clips)}")
+    if args.build:
+        directory = default_directory(preset, args.seed)
+        workers = os.cpu_count() or 1
+        build_dataset(directory, preset, seed=args.seed, workers=workers, progress=True)
+        print(f"records: {directory}")
     return 0
 
 

@@ -15,7 +15,7 @@ from cad_jax.settings.experiment import Experiment
 from data_pipelines.commands.run import fail, run_cli
 from data_pipelines.errors import UserError
 
-MODES = ("train", "evaluate", "pretrain", "features", "compile", "config")
+MODES = ("train", "evaluate", "pretrain", "features", "compile", "config", "draw")
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -33,6 +33,7 @@ _MODE = flags.DEFINE_enum(
     "clips; print what a step costs, without any data; print every setting; or print what "
     "training will draw, without decoding a frame.",
 )
+_STEPS = flags.DEFINE_integer("steps", 100, "Steps that --mode=draw looks at.", lower_bound=1)
 _DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Join the other hosts' processes first.")
 
 
@@ -133,6 +134,11 @@ def _run() -> int:
         overridden = config_flags.get_override_values(flags.FLAGS["config"])
         source = config_flags.get_config_filename(flags.FLAGS["config"])
         print(*describe(config.to_tree(), overridden, pathlib.Path(source).name), sep="\n")
+        return 0
+    if _MODE.value == "draw":
+        from cad_jax.commands.draws import draw_lines  # opens data, which the others need not
+
+        print(*draw_lines(config, _STEPS.value), sep="\n")
         return 0
     import jax  # here: it must not be touched before the flags are parsed and the processes joined
 

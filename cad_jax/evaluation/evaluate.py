@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Shaped
 
 from cad_jax.data import evaluated_sets, open_evaluation
 from cad_jax.evaluation import metrics
@@ -21,9 +22,8 @@ from cad_jax.run.scoring import Scores, make_scorer
 from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.structure import ConfigError, differences, unstructure
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.preparation.run import recorded_split
 from data_pipelines.records.atomic import write_json
-from data_pipelines.records.schema import ClipSummary
+from data_pipelines.records.metadata import recorded_split
 
 CORRUPT = "corrupt record"
 FILES = {"scores": "scores-{}.csv", "metrics": "metrics-{}.json", "picture": "report-{}.png"}
@@ -61,7 +61,7 @@ def evaluate(run: LoadedRun, config: Experiment, workdir: str | pathlib.Path) ->
     for split in splits:
         source = open_evaluation(config.data, split)
         scores = scorer.split(run.params, source, f"scoring {split}")
-        table = score_table(source.summaries, scores)
+        table = score_table(source, scores)
         videos = to_videos(table)
         if split == config.data.validation_split:
             known = (videos.label >= 0) & (videos.reason == "")
@@ -75,42 +75,43 @@ def evaluate(run: LoadedRun, config: Experiment, workdir: str | pathlib.Path) ->
             print(f"{title:10}  {output / pattern.format(_any_of(splits))}")
 
 
-def score_table(clips: tuple[ClipSummary, ...], scores: Scores) -> ScoreTable:
+def score_table(source: TFRecordSource, scores: Scores) -> ScoreTable:
     """Joins what is known of each clip with what the detector said of it.
 
     Args:
-        clips: of the source, by position.
+        source: the clips.
         scores: columns over the scored clips; `clip_index` says which. Others get a reason.
     """
     rows = scores["clip_index"]
 
     def column(name: str) -> np.ndarray:
-        values = np.full(len(clips), np.nan)
+        values = np.full(len(source), np.nan)
         values[rows] = scores[name]
         return values
 
-    scored = np.isin(np.arange(len(clips)), rows)
+    scored = np.isin(np.arange(len(source)), rows)
     texts = ("clip_id", "dataset", "split", "pair_id", "method_video", "method_audio")
     labels = ("label", "label_video", "label_audio", "label_sync")
     verdicts = ("p_fake", "p_video", "p_audio", "p_mismatch", "best_offset_ms")
     return ScoreTable(
-        **{name: np.array([getattr(clip, name) for clip in clips], np.str_) for name in texts},
-        **{name: np.array([getattr(clip, name) for clip in clips], np.int32) for name in labels},
+        **{name: source.column(name).astype(np.str_) for name in texts},
+        **{name: source.column(name).astype(np.int32) for name in labels},
         **{name: column(name) for name in verdicts},
-        sync_delay_ms=np.array([clip.sync_delay_ms for clip in clips], np.float64),
-        cluster=np.array([cluster(clip) for clip in clips], np.str_),
+        sync_delay_ms=source.column("sync_delay_ms"),
+        cluster=clusters(source),
         reason=np.where(scored, "", CORRUPT),
     )
 
 
-def cluster(clip: ClipSummary) -> str:
-    """What a confidence interval resamples: the clip's first identity, else its original or file.
+def clusters(source: TFRecordSource) -> Shaped[np.ndarray, " n"]:
+    """What a confidence interval resamples: a clip's first identity, else its original or file.
 
     Clips of one person are not independent. Merging everything that shares any identity would often
     leave one cluster: in face-swap sets donors connect almost everybody.
     """
-    identity = clip.source_ids[0] if clip.source_ids else ""
-    return identity or clip.pair_id or clip.clip_id.rsplit("#", 1)[0]
+    identity, original, video = (source.column(x) for x in ("identity", "pair_id", "video"))
+    original = np.where(original == "", video, original)
+    return np.where(identity == "", original, identity).astype(np.str_)
 
 
 def _report(

@@ -70,9 +70,8 @@ class Scorer:
     def aucs(self, params: Mapping[str, jax.Array], source: TFRecordSource) -> dict[str, float]:
         """AUC of p_fake over a split by data set; nan where one holds a single class."""
         scores = self.split(params, source)
-        clips = [source.summaries[i] for i in scores["clip_index"]]
-        labels = np.array([clip.label for clip in clips])
-        names = np.array([clip.dataset for clip in clips])
+        labels = source.column("label")[scores["clip_index"]]
+        names = source.column("dataset")[scores["clip_index"]]
         rows = {str(name): (names == name) & (labels >= 0) for name in np.unique(names)}
         return {name: float(auc(labels[of], scores["p_fake"][of])) for name, of in rows.items()}
 

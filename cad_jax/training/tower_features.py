@@ -26,14 +26,13 @@ from cad_jax.training.learner import Learner
 from cad_jax.types import Batch
 from data_pipelines.loading.pipeline import evaluation_batches
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.preparation.spool import FINGERPRINT_FILE
-from data_pipelines.records.features import (
+from data_pipelines.records.feature_store import (
     ClipFeatures,
     FeatureStore,
     features_folder,
     write_features,
 )
-from data_pipelines.records.metadata import INFO_FILE
+from data_pipelines.records.metadata import INFO_FILE, PREPARATION_FILE
 
 
 def store_features(config: Experiment) -> list[pathlib.Path]:
@@ -92,7 +91,7 @@ def feature_facts(config: Experiment, path: str) -> dict[str, Any]:
             "stored features are known by their weights' hashes: leave init.run empty"
         )
     records = hashlib.sha256()
-    for name in (INFO_FILE, FINGERPRINT_FILE):
+    for name in (INFO_FILE, PREPARATION_FILE):
         file = pathlib.Path(path) / name
         records.update(file.read_bytes() if file.exists() else b"")
     return {
@@ -132,8 +131,10 @@ def _clips(
     )
     for batch in tqdm(batches, "features", -(-len(source) // size), leave=False):
         seen, heard, indices = jax.device_get(compute(params, put_batch(batch, learner.mesh)))
-        for row in np.flatnonzero(indices >= 0):
-            yield ClipFeatures(source.summaries[indices[row]].clip_id, seen[row], heard[row])
+        rows = np.flatnonzero(indices >= 0)
+        names = source.subset(indices[rows]).column("clip_id")
+        for name, row in zip(names, rows, strict=True):
+            yield ClipFeatures(name, seen[row], heard[row])
 
 
 def _compiled(learner: Learner):

@@ -1,6 +1,6 @@
 """Hand-made evidence of a forgery: numbers of the sound, of the picture, and of their match.
 
-Where `features` are statistics that should say nothing, these are what a simple detector would
+Where `clip_statistics` are numbers that should say nothing, these are what a simple detector would
 measure. Knows nothing of labels (see `evidence`).
 """
 

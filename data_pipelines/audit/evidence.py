@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from data_pipelines.audit import cues
-from data_pipelines.audit.groups import ClipFacts, comparisons, facts_of
+from data_pipelines.audit.comparisons import ClipFacts, comparisons, facts_of
+from data_pipelines.audit.probe_report import Report, entry_of
 from data_pipelines.audit.probes import fit_and_score, group_folds, probe_result
-from data_pipelines.audit.report import Report, entry_of
 from data_pipelines.errors import UserError
 from data_pipelines.records.clip import FAKE, OUT_OF_SYNC, REAL, UNKNOWN, ClipRecord
 

@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from data_pipelines import metrics
-from data_pipelines.audit.features import Features, clip_features
-from data_pipelines.audit.groups import ClipFacts, facts_of
+from data_pipelines.audit.clip_statistics import Features, clip_features
+from data_pipelines.audit.comparisons import ClipFacts, facts_of
 from data_pipelines.records.clip import FAKE, REAL, ClipRecord
 
 WARNING = 0.6  # a probe's AUC above this belongs in the report

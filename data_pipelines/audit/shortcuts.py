@@ -1,7 +1,7 @@
 """Do shortcuts found on one split hold on others? Every probe's AUC with a 95 % interval.
 
-Owns the comparison across splits; what is measured is in `features`, the models in `probes`. A
-statistic is oriented, a joint probe fitted, on the training clips alone.
+Owns the comparison across splits; what is measured is in `clip_statistics`, the models in `probes`.
+A statistic is oriented, a joint probe fitted, on the training clips alone.
 """
 
 import math

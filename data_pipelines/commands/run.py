@@ -19,7 +19,7 @@ def run_cli(name: str, work: Callable[[], int | None], interrupted: str = "inter
     """
     try:
         return work() or 0
-    except (UserError, OSError) as error:
+    except (UserError, ValueError, OSError) as error:  # ValueError: settings refuse a value
         return fail(name, " ".join(str(error).split()))
     except KeyboardInterrupt:
         return fail(name, interrupted, code=130)

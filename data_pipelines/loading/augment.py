@@ -5,7 +5,6 @@ to all of its frames: a change from frame to frame would look like a forgery. Kn
 sources or order. All of it is off by default.
 """
 
-import dataclasses
 from collections.abc import Callable
 
 import cv2
@@ -14,22 +13,15 @@ import simplejpeg
 from jaxtyping import Float32, UInt8
 
 from data_pipelines.loading.settings import AugmentConfig
-from data_pipelines.loading.transforms import ClipRow, without_audio, without_video
-from data_pipelines.records.clip import (
-    IN_SYNC,
-    OUT_OF_SYNC,
-    REAL,
-    SAMPLE_RATE,
-    ClipRecord,
-)
-from data_pipelines.records.schema import ClipSummary
+from data_pipelines.loading.transforms import ClipRow
+from data_pipelines.records.clip import SAMPLE_RATE
 
 Images = UInt8[np.ndarray, "t h w 3"]
 Waveform = Float32[np.ndarray, " s"]
 
 
 def augment_row(row: ClipRow, config: AugmentConfig, rng: np.random.Generator) -> ClipRow:
-    """Changes picture, sound and presence of a row; labels follow only where a modality is dropped.
+    """Changes picture and sound of a row, but no label.
 
     Masked frames stay zero, and so does the waveform where there is no sound.
     """
@@ -43,7 +35,7 @@ def augment_row(row: ClipRow, config: AugmentConfig, rng: np.random.Generator) -
         waveform = augment_sound(row["waveform"], config, rng)
         waveform[silent] = 0
         row = row | {"waveform": waveform}
-    return drop_modality(row, config, rng)
+    return row
 
 
 def augment_picture(
@@ -87,33 +79,6 @@ def augment_sound(
     if rng.random() < config.gain:
         waveform = waveform * np.float32(10 ** (rng.uniform(-config.gain_db, config.gain_db) / 20))
     return np.clip(waveform, -1, 1)
-
-
-def drop_modality(row: ClipRow, config: AugmentConfig, rng: np.random.Generator) -> ClipRow:
-    """Takes picture or sound from a row that has both; the labels of what is gone become -1."""
-    chance = rng.random()
-    if not (row["has_video"] and row["has_audio"]):
-        return row
-    if chance < config.drop_video:
-        return without_video(row)
-    if chance < config.drop_video + config.drop_audio:
-        return without_audio(row)
-    return row
-
-
-def is_genuine(clip: ClipRecord | ClipSummary) -> bool:
-    """Whether picture, sound and their match are all known to be genuine."""
-    return (clip.label_video, clip.label_audio, clip.label_sync) == (REAL, REAL, IN_SYNC)
-
-
-def exchange_sound(clip: ClipRecord, donor: ClipRecord) -> ClipRecord:
-    """`clip` with the genuine sound of another genuine clip: nothing forged, but no match."""
-    return dataclasses.replace(
-        clip,
-        audio=donor.audio,
-        audio_offset_ms=donor.audio_offset_ms,
-        label_sync=OUT_OF_SYNC,
-    )
 
 
 def flip(images: Images) -> Images:

@@ -15,18 +15,13 @@ from absl import flags
 
 from data_pipelines.errors import UserError
 from data_pipelines.loading.batch import ClipBatch
+from data_pipelines.loading.draw import TrainingDraws
 from data_pipelines.loading.rows import EvaluationRow, TrainingRow
-from data_pipelines.loading.sampling import (
-    ROWS,
-    Stratum,
-    TrainingOrder,
-    derived_seed,
-    make_strata,
-)
+from data_pipelines.loading.sampling import ROWS, Stratum, derived_seed
 from data_pipelines.loading.settings import NO_AUGMENTATION, AugmentConfig, ClipSpec
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.clip import FRAME_RATE
-from data_pipelines.records.features import FeatureStore
+from data_pipelines.records.feature_store import FeatureStore
 
 _READ_THREADS = 2  # a record is hundreds of kB: more threads only compete for memory
 _BATCHES_AHEAD = 4
@@ -73,10 +68,9 @@ def training_batches(
     """
     local_size = _local_batch_size(batch_size, process_index, process_count)
     _check_room_for_shift(source, clip, augment)
-    rows = (
-        grain.MapDataset.source(TrainingOrder(strata or make_strata(source), seed))
-        .map(source.__getitem__)
-        .random_map(TrainingRow(source, clip, augment, features), seed=derived_seed(seed, ROWS))
+    draws = TrainingDraws(source, clip, augment, seed=seed, strata=strata)
+    rows = grain.MapDataset.source(draws).random_map(
+        TrainingRow(draws, features), seed=derived_seed(seed, ROWS)
     )
     # Without drop_remainder, Grain rounds an endless set's length up beyond what Python can index.
     batches = rows.batch(local_size, drop_remainder=True)
@@ -122,7 +116,7 @@ def _check_room_for_shift(source: TFRecordSource, clip: ClipSpec, augment: Augme
     """A shift that no record has room for would silently never happen."""
     if not augment.sync_shift:
         return
-    longest = max(summary.num_frames for summary in source.summaries) / FRAME_RATE
+    longest = int(source.column("num_frames").max()) / FRAME_RATE
     needed = clip.seconds + augment.sync_shift_seconds[0]
     if longest < needed:
         raise UserError(

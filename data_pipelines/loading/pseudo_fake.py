@@ -1,8 +1,8 @@
 """Pseudo-fakes: a genuine window forged on the fly, for training where no forged clips exist.
 
-Owns which operations fit a clip, the forging of a window that was cut out, and the labels. What
-cameras, codecs and microphones do comes afterwards and is the same for every clip (`augment`):
-nothing but the forgery may tell a forged clip from a genuine one.
+Owns the forging of a window that was cut out, and the labels; which clip is forged how is drawn
+before (`draw`). What cameras, codecs and microphones do comes afterwards and is the same for every
+clip (`augment`): nothing but the forgery may tell a forged clip from a genuine one.
 """
 
 import dataclasses
@@ -14,40 +14,10 @@ from data_pipelines.errors import UserError
 from data_pipelines.forgeries.operations import OPERATIONS, Footage, Labels, forge
 from data_pipelines.forgeries.regions import Regions, regions_of_crop
 from data_pipelines.forgeries.traces import STRENGTHS
-from data_pipelines.loading.settings import SAMPLES_PER_BIN, AugmentConfig
 from data_pipelines.loading.transforms import Cut
-from data_pipelines.records.clip import FAKE, IN_SYNC, REAL, SAMPLE_RATE, ClipRecord
-from data_pipelines.records.schema import ClipSummary
+from data_pipelines.records.clip import FAKE, IN_SYNC, OUT_OF_SYNC, SAMPLE_RATE
 
-_LEAST_SOUND = SAMPLE_RATE // 5  # samples; the vocoders need some speech to leave a trace in
-
-
-def fitting_operations(clip: ClipRecord | ClipSummary, config: AugmentConfig) -> tuple[str, ...]:
-    """The configured operations that would forge this clip; none unless all of it is genuine."""
-    if clip.label != REAL:
-        return ()
-    return tuple(
-        name
-        for name in config.pseudo_fake_operations
-        if OPERATIONS[name].fits(clip.has_video, clip.has_audio)
-    )
-
-
-def fake_shares(clip: ClipSummary, config: AugmentConfig) -> dict[str, float]:
-    """How often training sees `label`, `label_video` and `label_audio` of a clip as fake.
-
-    Sync negatives are not counted.
-    """
-    names = fitting_operations(clip, config)
-    labels = [OPERATIONS[name].labels for name in names]
-    chance = config.pseudo_fake / max(len(names), 1)
-    return {
-        "label": float(clip.label == FAKE) + chance * len(names),
-        "label_video": float(clip.label_video == FAKE)
-        + chance * sum(label.video == FAKE for label in labels),
-        "label_audio": float(clip.label_audio == FAKE)
-        + chance * sum(label.audio == FAKE for label in labels),
-    }
+LEAST_SOUND = SAMPLE_RATE // 5  # samples; the vocoders need some speech to leave a trace in
 
 
 def forge_cut(
@@ -57,35 +27,53 @@ def forge_cut(
     rng: np.random.Generator,
     other: Float32[np.ndarray, " n"] | None = None,
 ) -> Cut:
-    """Forges a window of a genuine clip; where nothing changes, as in silence, neither do labels.
+    """Forges a window of a genuine clip.
+
+    Where nothing changes, as in silence, neither do the labels: only the decoded sound shows it.
 
     Args:
-        cut: the window; with every frame where the operation works over time.
+        cut: the window, of a clip that the operation fits, with `LEAST_SOUND` samples of sound if
+            it touches that; with every frame where it works over time.
         name: one of `forgeries.operations.NAMES`.
         strength: one of `forgeries.traces.STRENGTHS`.
         rng: consumed.
-        other: another clip's sound, for the operations that need it.
+        other: another clip's sound, as long as the window, for the operations that need it.
 
     Raises:
         UserError: the frames differ in size.
     """
     if OPERATIONS[name].touches_sound:
-        heard = np.flatnonzero(np.repeat(cut.waveform_mask, SAMPLES_PER_BIN))
-        if len(heard) < _LEAST_SOUND:
-            return cut
-        # In one piece: a record's sound has no gaps.
-        sounding = slice(int(heard[0]), int(heard[-1]) + 1)
-        sound = _forge_sound(cut.waveform[sounding], name, strength, rng, other)
-        if np.array_equal(sound, cut.waveform[sounding]):
+        sound = _forge_sound(cut.waveform[cut.sounding], name, strength, rng, other)
+        if np.array_equal(sound, cut.waveform[cut.sounding]):
             return cut
         waveform = cut.waveform.copy()
-        waveform[sounding] = sound
+        waveform[cut.sounding] = sound
         cut = dataclasses.replace(cut, waveform=waveform)
     else:
-        if not cut.frames:
-            return cut
         cut = dataclasses.replace(cut, frames=_forge_picture(cut, name, strength, rng))
-    return _relabelled(cut, OPERATIONS[name].labels)
+    made = OPERATIONS[name].labels
+    video, audio, sync = forged_labels(cut.label_video, cut.label_audio, cut.label_sync, made)
+    return dataclasses.replace(cut, label_video=video, label_audio=audio, label_sync=sync)
+
+
+def exchange_sound(cut: Cut, other: Float32[np.ndarray, " s"]) -> Cut:
+    """The window with another clip's sound where it has its own: nothing forged, but no match."""
+    waveform = np.zeros_like(cut.waveform)
+    waveform[cut.sounding] = other[cut.sounding]
+    return dataclasses.replace(cut, waveform=waveform, label_sync=OUT_OF_SYNC)
+
+
+def forged_labels(video: int, audio: int, sync: int, made: Labels) -> tuple[int, int, int]:
+    """An operation's labels over a clip's: it forges, or leaves what it does not touch.
+
+    Returns:
+        label_video, label_audio, label_sync.
+    """
+    return (
+        FAKE if made.video == FAKE else video,
+        FAKE if made.audio == FAKE else audio,
+        sync if made.sync == IN_SYNC else made.sync,
+    )
 
 
 def _forge_picture(
@@ -107,13 +95,3 @@ def _forge_sound(
     forged = forge(name, footage, rng, traces=STRENGTHS[strength], other=other).audio
     # To 16 bits, as every record's sound: finer steps would be heard in its pauses.
     return np.round(forged * 32768).clip(-32768, 32767).astype(np.float32) / np.float32(32768)
-
-
-def _relabelled(cut: Cut, labels: Labels) -> Cut:
-    """An operation's labels over the clip's: it forges, or leaves what it does not touch."""
-    return dataclasses.replace(
-        cut,
-        label_video=FAKE if labels.video == FAKE else cut.label_video,
-        label_audio=FAKE if labels.audio == FAKE else cut.label_audio,
-        label_sync=cut.label_sync if labels.sync == IN_SYNC else labels.sync,
-    )

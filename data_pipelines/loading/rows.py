@@ -1,19 +1,20 @@
-"""What the loader maps: a sample to a training row, a position to an evaluation row.
+"""What the loader maps: a draw to a training row, a position to an evaluation row.
 
-Owns the choice of window, the sync negatives and the pseudo-fakes, which need the source for their
-donors. Picklable, for worker processes.
+Owns carrying out what was drawn: read, cut, forge, make the row, augment. Picklable, for worker
+processes.
 """
 
 import dataclasses
-import functools
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Float32
 
 from data_pipelines.forgeries.operations import OPERATIONS
-from data_pipelines.loading.augment import augment_row, exchange_sound, is_genuine
-from data_pipelines.loading.pseudo_fake import fitting_operations, forge_cut
-from data_pipelines.loading.settings import AugmentConfig, ClipSpec
+from data_pipelines.loading.augment import augment_row
+from data_pipelines.loading.draw import Draw, TrainingDraws
+from data_pipelines.loading.outcomes import EXCHANGED, SHIFTED
+from data_pipelines.loading.pseudo_fake import exchange_sound, forge_cut
+from data_pipelines.loading.settings import ClipSpec
 from data_pipelines.loading.source import Sample, TFRecordSource
 from data_pipelines.loading.transforms import (
     ClipRow,
@@ -22,99 +23,77 @@ from data_pipelines.loading.transforms import (
     clip_row,
     cut_window,
     row_of_cut,
+    without_audio,
+    without_video,
 )
-from data_pipelines.loading.window import Window, centre_window, misaligned_window, random_window
+from data_pipelines.loading.window import centre_window
 from data_pipelines.records.clip import OUT_OF_SYNC, ClipRecord
-from data_pipelines.records.features import FeatureStore
+from data_pipelines.records.feature_store import FeatureStore
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingRow:
-    """Random window, sync negative and augmentation; a pure function of sample and generator."""
+    """The row that was drawn: draw -> cut -> forge -> row -> augment.
 
-    source: TFRecordSource
-    spec: ClipSpec
-    config: AugmentConfig
+    A pure function of draw and generator, which forgeries and augmentation consume. The row's
+    labels are the draw's, but where the decoded media are not what the table promises: a sound that
+    forging leaves as it is (silence) stays genuine, and a corrupt record is stood in for by
+    another, untouched, a corrupt donor by nobody.
+
+    Attributes:
+        draws: what made the draw.
+        features: one store for each of the source's sets, to be read with every clip; none for
+            none.
+    """
+
+    draws: TrainingDraws
     features: tuple[FeatureStore, ...] = ()
 
-    def __post_init__(self) -> None:
-        # Read here, so that worker processes get the table with their copy of the source.
-        _ = self.source.pairs
-
-    def __call__(self, sample: Sample, rng: np.random.Generator) -> ClipRow:
+    def __call__(self, draw: Draw, rng: np.random.Generator) -> ClipRow:
+        sample = self.draws.source[draw.position]
         if self.features:
             return self._with_features(sample)
-        chance = rng.random()
-        clip, window = self._choose(sample, chance, rng)
-        operations = self._pseudo_fakes(clip, chance)
-        if operations:
-            cut = self._forge(sample, window, str(rng.choice(operations)), rng)
-        else:
-            cut = cut_window(clip, self.spec, window)
-        row = row_of_cut(cut, self.spec, sample.index, int(self.source.pairs[sample.index]))
-        return augment_row(row, self.config, rng)
+        if sample.index != draw.position:
+            draw = self.draws.stand_in(draw, sample.index)
+        cut = self._forge(self._cut(sample.clip, draw), draw, rng)
+        pair = int(self.draws.source.pairs[draw.position])
+        row = row_of_cut(cut, self.draws.spec, draw.position, pair)
+        row = row if draw.has_video else without_video(row)
+        row = row if draw.has_audio else without_audio(row)
+        return augment_row(row, self.draws.config, rng)
+
+    def _cut(self, clip: ClipRecord, draw: Draw) -> Cut:
+        every_frame = bool(draw.operation) and OPERATIONS[draw.operation].over_time
+        return cut_window(clip, self.draws.spec, draw.window, every_frame=every_frame)
+
+    def _forge(self, cut: Cut, draw: Draw, rng: np.random.Generator) -> Cut:
+        if draw.kind == SHIFTED:
+            return dataclasses.replace(cut, label_sync=OUT_OF_SYNC)
+        other = None
+        if draw.donor >= 0 and (other := self._sound_of_donor(draw)) is None:
+            return cut
+        if draw.kind == EXCHANGED and other is not None:
+            return exchange_sound(cut, other)
+        if draw.operation:
+            strength = self.draws.config.pseudo_fake_traces
+            return forge_cut(cut, draw.operation, strength, rng, other)
+        return cut
+
+    def _sound_of_donor(self, draw: Draw) -> Float32[np.ndarray, " s"] | None:
+        """As much of it as a window holds; None where the record is corrupt."""
+        index, clip = self.draws.source[draw.donor]
+        if index != draw.donor:  # what stands in for it may be any clip
+            return None
+        part = clip.audio[draw.donor_start : draw.donor_start + self.draws.spec.num_samples]
+        return part / np.float32(32768)
 
     def _with_features(self, sample: Sample) -> ClipRow:
         """The clip's middle, unchanged, with what the towers made of it."""
-        window = centre_window(sample.clip, self.spec)
-        row = clip_row(sample, self.spec, window, int(self.source.pairs[sample.index]))
-        stored = self.features[self.source.sets[sample.index]][sample.clip.clip_id]
+        source, spec = self.draws.source, self.draws.spec
+        window = centre_window(sample.clip, spec)
+        row = clip_row(sample, spec, window, int(source.pairs[sample.index]))
+        stored = self.features[source.sets[sample.index]][sample.clip.clip_id]
         return row | {"video_features": stored.video, "audio_features": stored.audio}
-
-    def _choose(
-        self, sample: Sample, chance: float, rng: np.random.Generator
-    ) -> tuple[ClipRecord, Window]:
-        """The clip, perhaps made a sync negative, and the window of it to take."""
-        clip = sample.clip
-        if is_genuine(clip) and chance < self.config.sync_shift:
-            window = misaligned_window(clip, self.spec, self.config.sync_shift_seconds, rng)
-            if window is not None:
-                return dataclasses.replace(clip, label_sync=OUT_OF_SYNC), window
-        elif is_genuine(clip) and chance < self.config.sync_shift + self.config.sync_exchange:
-            donor = self._donor(sample, rng)
-            if donor is not None:
-                clip = exchange_sound(clip, donor)
-        return clip, random_window(clip, self.spec, rng)
-
-    def _pseudo_fakes(self, clip: ClipRecord, chance: float) -> tuple[str, ...]:
-        """The operations of which one is to forge this clip; none for most clips."""
-        negatives = self.config.sync_shift + self.config.sync_exchange
-        if not negatives <= chance < negatives + self.config.pseudo_fake:
-            return ()
-        return fitting_operations(clip, self.config)
-
-    def _forge(self, sample: Sample, window: Window, name: str, rng: np.random.Generator) -> Cut:
-        operation = OPERATIONS[name]
-        cut = cut_window(sample.clip, self.spec, window, every_frame=operation.over_time)
-        other = None
-        if operation.needs_other:
-            donor = self._donor(sample, rng)
-            if donor is None:
-                return cut
-            first = int(rng.integers(max(0, donor.audio.size - self.spec.num_samples) + 1))
-            other = donor.audio[first : first + self.spec.num_samples] / np.float32(32768)
-        return forge_cut(cut, name, self.config.pseudo_fake_traces, rng, other)
-
-    def _donor(self, sample: Sample, rng: np.random.Generator) -> ClipRecord | None:
-        """Another genuine clip of the same set and another original; None where there is none.
-
-        Sound of another set would be known by its recording, not by what was done.
-        """
-        pair, number = self.source.pairs[sample.index], self.source.sets[sample.index]
-        others = self._genuine & ((self.source.pairs != pair) | (pair < 0))
-        others &= self.source.sets == number
-        others[sample.index] = False
-        candidates = np.flatnonzero(others)
-        if not candidates.size:
-            return None
-        index = int(rng.choice(candidates))
-        donor = self.source[index]
-        # The stand-in for a corrupt record may be any clip.
-        return donor.clip if donor.index == index else None
-
-    @functools.cached_property
-    def _genuine(self) -> Bool[np.ndarray, " n"]:
-        return np.array([is_genuine(summary) for summary in self.source.summaries])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,9 +102,6 @@ class EvaluationRow:
 
     source: TFRecordSource
     spec: ClipSpec
-
-    def __post_init__(self) -> None:
-        _ = self.source.pairs
 
     def __call__(self, position: int) -> ClipRow:
         if position >= len(self.source):

@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 from data_pipelines.errors import UserError
 from data_pipelines.loading.settings import ClipSpec
 from data_pipelines.loading.source import Sample
-from data_pipelines.loading.window import Window, cut_sound
-from data_pipelines.records.clip import FRAME_RATE, UNKNOWN, ClipRecord, any_fake
+from data_pipelines.loading.window import Window, cut_sound, extent_of, sounding
+from data_pipelines.records.clip import FRAME_RATE, UNKNOWN, ClipRecord, present_labels
 
 ClipRow = dict[str, np.ndarray]
 
@@ -35,6 +35,7 @@ class Cut:
         mouth_boxes: the record's, x0, y0, x1, y1 in pixels.
         mouth_centres, mouth_side: where to crop the mouths; see `smooth_mouths`.
         waveform, waveform_mask: see `window.cut_sound`.
+        sounding: samples of the waveform at which the record has sound.
         label_video, label_audio, label_sync: the record's.
     """
 
@@ -45,6 +46,7 @@ class Cut:
     mouth_side: float
     waveform: Float32[np.ndarray, " s"]
     waveform_mask: Bool[np.ndarray, " g"]
+    sounding: slice
     label_video: int
     label_audio: int
     label_sync: int
@@ -96,6 +98,7 @@ def cut_window(
         mouth_side=side,
         waveform=waveform,
         waveform_mask=waveform_mask,
+        sounding=sounding(extent_of(clip), spec, window),
         label_video=clip.label_video,
         label_audio=clip.label_audio,
         label_sync=clip.label_sync,
@@ -156,12 +159,9 @@ def without_audio(row: ClipRow) -> ClipRow:
 
 def relabel(row: ClipRow) -> ClipRow:
     """Makes the labels agree with what is there: nothing is known of a missing modality."""
-    has_video, has_audio = bool(row["has_video"]), bool(row["has_audio"])
-    video = int(row["label_video"]) if has_video else UNKNOWN
-    audio = int(row["label_audio"]) if has_audio else UNKNOWN
-    sync = int(row["label_sync"]) if has_video and has_audio else UNKNOWN
-    label = any_fake(video, audio, sync, has_video, has_audio)
-    return row | _labels(video, audio, sync) | {"label": np.asarray(label, np.int32)}
+    keys = ("label_video", "label_audio", "label_sync", "has_video", "has_audio")
+    labels = present_labels(*(row[key].item() for key in keys))
+    return row | _labels(*labels[:3]) | {"label": np.asarray(labels.any, np.int32)}
 
 
 def _labels(video: int, audio: int, sync: int) -> ClipRow:

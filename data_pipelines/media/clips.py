@@ -17,12 +17,12 @@ from jaxtyping import Float
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.media.align import crop_matrices, mouth_boxes, warp_square
 from data_pipelines.media.clock import StageClock
-from data_pipelines.media.container import MediaInfo, MediaLimits, probe
+from data_pipelines.media.container import MediaInfo, probe
 from data_pipelines.media.decode import AudioTrack, VideoFrame, read_audio, read_video
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.face import face_models
 from data_pipelines.media.remedies import Span, at_loudness, reencoded, sounding_span
-from data_pipelines.media.settings import PrepareSettings
+from data_pipelines.media.settings import MediaLimits, PrepareSettings
 from data_pipelines.media.stills import probe_stills, read_stills
 from data_pipelines.media.track import FaceTrack, Tracking, track_faces
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE, UNKNOWN, ClipRecord
@@ -254,7 +254,9 @@ def _audio_windows(
     lost = _missing_seconds(info, (audio.start_s, audio.end_s), None)
     for start, stop in spans:
         samples = audio.samples[start * _SAMPLES_PER_FRAME : stop * _SAMPLES_PER_FRAME]
-        yield _assemble(source, settings, _facts(info, lost), start, [], samples, 0.0)
+        start_ms = 1000 * (audio.start_s + start / FRAME_RATE)
+        facts = _facts(info, lost) | {"start_ms": f"{start_ms:.3f}"}
+        yield _assemble(source, settings, facts, start, [], samples, 0.0)
 
 
 def _record(

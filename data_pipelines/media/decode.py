@@ -16,8 +16,9 @@ from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 from jaxtyping import Int16, UInt8
 
-from data_pipelines.media.container import MediaLimits, audio_stream, open_container, video_stream
+from data_pipelines.media.container import audio_stream, open_container, video_stream
 from data_pipelines.media.errors import MediaError
+from data_pipelines.media.settings import MediaLimits
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
 
 # Sound is put back where its timestamp says once it is this far off; smaller deviations are jitter.

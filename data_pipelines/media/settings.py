@@ -4,8 +4,35 @@ import dataclasses
 
 import numpy as np
 
-from data_pipelines.media.container import MediaLimits
+from data_pipelines.media.errors import MediaError
 from data_pipelines.records.clip import FRAME_RATE
+
+
+@dataclasses.dataclass(frozen=True)
+class MediaLimits:
+    """What one file may cost. The defaults allow an hour of 1080p and a still of 8K.
+
+    Attributes:
+        max_pixels: width times height of a frame.
+        max_seconds: duration of picture or sound.
+        max_decoded_bytes: all decoded frames of one pass together, 3 bytes a pixel.
+    """
+
+    max_pixels: int = 7680 * 4320
+    max_seconds: float = 3600.0
+    max_decoded_bytes: int = 600 * 10**9
+
+    def check_frame(self, width: int, height: int) -> None:
+        """Raises `MediaError` (too_large) for a frame beyond `max_pixels`."""
+        if width * height > self.max_pixels:
+            raise MediaError(
+                "too_large", f"frames of {width}x{height}, over {self.max_pixels} pixels"
+            )
+
+    def check_seconds(self, seconds: float) -> None:
+        """Raises `MediaError` (too_large) for a duration beyond `max_seconds`."""
+        if seconds > self.max_seconds:
+            raise MediaError("too_large", f"{seconds:.0f} s long, over {self.max_seconds:.0f} s")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 import simplejpeg
 
-from data_pipelines.media.container import MediaInfo, MediaLimits
+from data_pipelines.media.container import MediaInfo
 from data_pipelines.media.decode import VideoFrame
 from data_pipelines.media.errors import MediaError
+from data_pipelines.media.settings import MediaLimits
 from data_pipelines.records.clip import FRAME_RATE
 
 _FRAME_NAME = re.compile(r"(\d+)(\.jpe?g)?", re.IGNORECASE)  # VidTIMIT's have no extension

@@ -1,7 +1,5 @@
 """A contact sheet of a prepared set: one row a clip, its crops over time with the mouth boxes."""
 
-import contextlib
-import mmap
 import pathlib
 from collections.abc import Iterator
 
@@ -10,11 +8,10 @@ import numpy as np
 import simplejpeg
 from jaxtyping import UInt8
 
+from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.atomic import atomic_writer
 from data_pipelines.records.clip import ClipRecord
 from data_pipelines.records.metadata import read_metadata
-from data_pipelines.records.schema import decode_clip, decode_summary
-from data_pipelines.records.tfrecord import payload_view, read_index, read_payload
 
 PREVIEW_FILE = "preview.png"
 MAX_ROWS = 150
@@ -44,26 +41,16 @@ def write_preview(directory: pathlib.Path) -> pathlib.Path:
 
 def _first_windows(directory: pathlib.Path) -> Iterator[ClipRecord]:
     """The first window with a picture of each shown clip."""
-    prepared = read_metadata(directory)
-    shards = [shard for split in prepared.shard_lengths for shard in prepared.shards(split)]
-    first: dict[str, tuple[pathlib.Path, int, int]] = {}
-    for shard in shards:
-        with _mapped(shard) as data, memoryview(data) as view:
-            for offset, length in read_index(shard).tolist():
-                summary = decode_summary(payload_view(view, offset, length))
-                if summary.has_video:
-                    clip = summary.clip_id.rpartition("#")[0]
-                    first.setdefault(clip, (shard, offset, length))
+    first: list[tuple[TFRecordSource, int]] = []
+    for split, lengths in read_metadata(directory).shard_lengths.items():
+        if sum(lengths):
+            source = TFRecordSource(directory, split)
+            seen = np.flatnonzero(source.column("has_video"))
+            _, places = np.unique(source.coded("video")[0][seen], return_index=True)
+            first += [(source, int(position)) for position in seen[np.sort(places)]]
     step = max(1, -(-len(first) // MAX_ROWS))
-    for shard, offset, length in list(first.values())[::step]:
-        with _mapped(shard) as data:
-            yield decode_clip(read_payload(shard, data, offset, length))
-
-
-@contextlib.contextmanager
-def _mapped(shard: pathlib.Path) -> Iterator[mmap.mmap]:
-    with shard.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data:
-        yield data
+    for source, position in first[::step]:
+        yield source[position].clip
 
 
 def _row(record: ClipRecord) -> UInt8[np.ndarray, "h w 3"]:

@@ -24,9 +24,10 @@ from data_pipelines.errors import UserError
 from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation.executors import Executor, beam_executor, local_executor
 from data_pipelines.preparation.shards import TARGET_BYTES, plan_shards, write_shards
-from data_pipelines.preparation.spool import FINGERPRINT_FILE, Outcome, Spool, claim, fingerprint
+from data_pipelines.preparation.spool import Outcome, Spool, claim, fingerprint
 from data_pipelines.records.atomic import atomic_writer
-from data_pipelines.records.metadata import INFO_FILE, write_metadata
+from data_pipelines.records.metadata import INFO_FILE, PREPARATION_FILE, write_metadata
+from data_pipelines.records.table import write_tables
 from data_pipelines.splits.file import Split
 
 SKIPPED_FILE = "skipped.csv"
@@ -140,12 +141,6 @@ def prepare(
     return report
 
 
-def recorded_split(directory: pathlib.Path) -> dict[str, str] | None:
-    """Name and sha256 of the split that a set was prepared with; None where none is recorded."""
-    file = directory / FINGERPRINT_FILE
-    return json.loads(file.read_bytes()).get("split") if file.exists() else None
-
-
 def _prepare_clips(
     sources: Sequence[ClipSource],
     settings: PrepareSettings,
@@ -188,7 +183,7 @@ def _dataset(sources: Sequence[ClipSource]) -> str:
 @contextlib.contextmanager
 def _alone(output: pathlib.Path) -> Iterator[None]:
     """Keeps a second preparation out of the folder; the lock ends with the process."""
-    with (output / FINGERPRINT_FILE).open("rb") as file:
+    with (output / PREPARATION_FILE).open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -241,14 +236,15 @@ def _finish(
         "split": split.stamp() if split else None,
     }
     # In place: the lock hangs on this file. Its fingerprint stays the same.
-    (output / FINGERPRINT_FILE).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+    (output / PREPARATION_FILE).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
     divided = f"; split {split.name}, {split.sha256[:12]}" if split else ""
     description = f"{name}, prepared face clips with sound{divided}"
     write_metadata(output, name, shards, description=description)
+    write_tables(output)
     shutil.rmtree(output / ".work")
 
 
 def _finished_report(output: pathlib.Path) -> PrepareReport:
     shutil.rmtree(output / ".work", ignore_errors=True)
-    report = PrepareReport(**json.loads((output / FINGERPRINT_FILE).read_bytes())["report"])
+    report = PrepareReport(**json.loads((output / PREPARATION_FILE).read_bytes())["report"])
     return dataclasses.replace(report, media_s=0.0, wall_s=0.0, stages={})

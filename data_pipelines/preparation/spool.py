@@ -16,11 +16,10 @@ from data_pipelines.errors import UserError
 from data_pipelines.media.face import MODEL_SHA256
 from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.records.atomic import atomic_writer
-from data_pipelines.records.metadata import INFO_FILE
+from data_pipelines.records.metadata import INFO_FILE, PREPARATION_FILE
 from data_pipelines.records.tfrecord import ShardSummary, write_shard
 
-FORMAT = 2  # raise it when the same settings come to mean other bytes
-FINGERPRINT_FILE = "preparation.json"
+FORMAT = 3  # raise it when the same settings come to mean other bytes
 PART_BYTES = 128 * 2**20  # records of one clip beyond this go to several files
 
 
@@ -122,7 +121,7 @@ def claim(output: pathlib.Path, mark: str) -> None:
         OSError: it cannot be made or written to.
     """
     output.mkdir(parents=True, exist_ok=True)
-    file = output / FINGERPRINT_FILE
+    file = output / PREPARATION_FILE
     if file.exists():
         try:
             found = json.loads(file.read_bytes())["fingerprint"]

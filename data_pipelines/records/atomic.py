@@ -12,7 +12,7 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def atomic_writer(path: str | os.PathLike[str]) -> Iterator[Callable[[bytes], None]]:
+def atomic_writer(path: str | os.PathLike[str]) -> Iterator[Callable[[bytes | memoryview], None]]:
     """Yields a `write(data)` whose output becomes `path` when the block ends without an exception.
 
     Until then the data lies beside it as `.{name}.partial`, which is removed when the block fails
@@ -29,7 +29,7 @@ def atomic_writer(path: str | os.PathLike[str]) -> Iterator[Callable[[bytes], No
     with _naming(path):
         file = partial.open("wb")
 
-    def write(data: bytes) -> None:
+    def write(data: bytes | memoryview) -> None:
         with _naming(path):
             file.write(data)
 

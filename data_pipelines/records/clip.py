@@ -6,6 +6,7 @@ Owns the fields, their units and the label convention. Knows nothing of files or
 
 import dataclasses
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int16
@@ -15,6 +16,15 @@ SAMPLE_RATE = 16_000  # Hz, of every prepared clip
 
 FAKE, REAL, UNKNOWN = 1, 0, -1  # label_video, label_audio, label
 IN_SYNC, OUT_OF_SYNC = 1, 0  # label_sync; UNKNOWN as above
+
+
+class Labels(NamedTuple):
+    """What is true of a clip; the values are those of a record's fields `label_*` and `label`."""
+
+    video: int
+    audio: int
+    sync: int
+    any: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +52,8 @@ class ClipRecord:
         label_audio: 1 fake, 0 real, -1 unknown (also without sound).
         label_sync: 1 lips and speech belong together in time, 0 they do not, -1 unknown.
         provenance: source file, fps, codec, size, hash and whatever else a reader knows, as text;
-            `sound_delay_ms` where the sound of a clip out of sync is late by a known time.
+            `sound_delay_ms` where the sound of a clip out of sync is late by a known time;
+            `start_ms` where there is no picture whose times say when the window starts.
     """
 
     clip_id: str
@@ -77,6 +88,16 @@ class ClipRecord:
                         self.has_video, self.has_audio)  # fmt: skip
 
     @property
+    def start_ms(self) -> float:
+        """When the window starts in the source file; by the provenance where there is no picture.
+
+        0 where nothing is known.
+        """
+        if self.has_video:
+            return float(self.frame_times_ms[0])
+        return float(self.provenance.get("start_ms", "0"))
+
+    @property
     def sync_delay_ms(self) -> float:
         """By how much the sound is late against the lips; nan where that is not known."""
         return sync_delay_ms(self.label_sync, self.provenance)
@@ -94,6 +115,14 @@ def any_fake(
     if FAKE in present or (has_video and has_audio and label_sync == OUT_OF_SYNC):
         return FAKE
     return UNKNOWN if UNKNOWN in present or not present else REAL
+
+
+def present_labels(video: int, audio: int, sync: int, has_video: bool, has_audio: bool) -> Labels:
+    """The labels of a clip of which only some is there: of a missing modality nothing is known."""
+    video = video if has_video else UNKNOWN
+    audio = audio if has_audio else UNKNOWN
+    sync = sync if has_video and has_audio else UNKNOWN
+    return Labels(video, audio, sync, any_fake(video, audio, sync, has_video, has_audio))
 
 
 def sync_delay_ms(label_sync: int, provenance: Mapping[str, str]) -> float:

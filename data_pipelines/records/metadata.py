@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
 INFO_FILE, FEATURES_FILE = "dataset_info.json", "features.json"
+PREPARATION_FILE = "preparation.json"  # how the clips were made from files; made-up sets have none
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 
@@ -137,6 +138,12 @@ def read_metadata(directory: str | os.PathLike[str]) -> PreparedSet:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not a prepared set's description ({error!r})") from error
+
+
+def recorded_split(directory: pathlib.Path) -> dict[str, str] | None:
+    """Name and sha256 of the split that a set was prepared with; None where none is recorded."""
+    file = directory / PREPARATION_FILE
+    return json.loads(file.read_bytes()).get("split") if file.exists() else None
 
 
 def tfds_features() -> "tfds.features.FeaturesDict":

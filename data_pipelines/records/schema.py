@@ -8,9 +8,9 @@ of shards or files, and leaves the frames as JPEG bytes: the loader decodes thos
 # Protobuf makes its message classes when imported, unseen by type checkers.
 # pyright: reportAttributeAccessIssue=false
 
-import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -23,31 +23,7 @@ LABELS = ("label_video", "label_audio", "label_sync")
 FLAGS = ("has_video", "has_audio")  # derived, stored for readers that are not ours; so is `label`
 ARRAYS = {"frame_times_ms": "<f8", "mouth_boxes": "<f4", "audio": "<i2"}  # as little-endian bytes
 
-_MEDIA = frozenset({b"frames", b"audio", b"mouth_boxes"})  # what a summary does without
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ClipSummary:
-    """A record without its media: what evaluation, subsets and class balance need to know.
-
-    The fields are those of `ClipRecord`; `num_frames` is the number of frames at 25 Hz.
-    """
-
-    clip_id: str
-    dataset: str
-    split: str
-    source_ids: tuple[str, ...]
-    pair_id: str
-    method_video: str
-    method_audio: str
-    has_video: bool
-    has_audio: bool
-    label_video: int
-    label_audio: int
-    label_sync: int
-    label: int
-    sync_delay_ms: float
-    num_frames: int
+_MEDIA = frozenset({b"frames", b"audio", b"mouth_boxes"})  # what the clip table does without
 
 
 def encode_clip(clip: ClipRecord) -> bytes:
@@ -107,39 +83,31 @@ def decode_clip(payload: bytes) -> ClipRecord:
     return clip
 
 
-def decode_summary(payload: bytes | memoryview) -> ClipSummary:
-    """The clip without its media; their bytes are stepped over, not read.
+def clip_facts(payload: bytes | memoryview) -> dict[str, Any]:
+    """What a clip table says of a record (see `table`); media are stepped over, not read.
 
-    Through a memory map this touches a few kB a record instead of hundreds, so a summary of a large
-    set is read in seconds. The payload's CRC is therefore not checked here.
+    Through a memory map this touches a few kB a record instead of hundreds. The payload's CRC is
+    therefore not checked here.
 
     Raises:
         ValueError: the bytes are no clip; names the field.
     """
-    kept = b"".join(bytes(entry) for name, entry in _entries(payload) if name not in _MEDIA)
+    entries = dict(_entries(payload))
+    kept = b"".join(bytes(entry) for name, entry in entries.items() if name not in _MEDIA)
     try:
         features = tf_feature_pb2.Features.FromString(kept).feature
     except DecodeError as error:
         raise ValueError(f"not a tf.train.Example ({error})") from error
-    return ClipSummary(
-        clip_id=_text(features, "clip_id"),
-        dataset=_text(features, "dataset"),
-        split=_text(features, "split"),
-        source_ids=_texts(features, "source_ids"),
-        pair_id=_text(features, "pair_id"),
-        method_video=_text(features, "method_video"),
-        method_audio=_text(features, "method_audio"),
-        has_video=bool(_int(features, "has_video")),
-        has_audio=bool(_int(features, "has_audio")),
-        label_video=_int(features, "label_video"),
-        label_audio=_int(features, "label_audio"),
-        label_sync=_int(features, "label_sync"),
-        label=_int(features, "label"),
-        sync_delay_ms=sync_delay_ms(
-            _int(features, "label_sync"), _provenance(_text(features, "provenance"))
-        ),
-        num_frames=len(_array(features, "frame_times_ms")),
-    )
+    provenance = _provenance(_text(features, "provenance"))
+    return {
+        **{name: _text(features, name) for name in TEXTS},
+        "source_ids": _texts(features, "source_ids"),
+        **{name: _int(features, name) for name in (*FLAGS, *LABELS, "label")},
+        "sync_delay_ms": sync_delay_ms(_int(features, "label_sync"), provenance),
+        "num_frames": len(_array(features, "frame_times_ms")),
+        "num_samples": _num_bytes(entries, "audio") // np.dtype(ARRAYS["audio"]).itemsize,
+        "audio_offset_ms": _float(features, "audio_offset_ms"),
+    }
 
 
 def check_clip(clip: ClipRecord) -> None:
@@ -250,6 +218,18 @@ def _entries(payload: bytes | memoryview) -> Iterator[tuple[bytes, memoryview]]:
             raise ValueError("not a tf.train.Example (a length points beyond its message)")
         yield bytes(view[key:key_end]), view[position:entry_end]
         position = entry_end
+
+
+def _num_bytes(entries: Mapping[bytes, memoryview], name: str) -> int:
+    """Bytes of a field's one byte string, by the lengths of what encloses it."""
+    if name.encode() not in entries:
+        raise ValueError(f"the record has no field {name!r}")
+    view = entries[name.encode()]
+    start, end = _field(view, 0, 0x0A)  # the map entry
+    _, start = _field(view, start, 0x0A)  # its key, and after it
+    for tag in (0x12, 0x0A, 0x0A):  # its value, Feature.bytes_list, BytesList.value
+        start, end = _field(view, start, tag)
+    return end - start
 
 
 def _field(view: memoryview, position: int, tag: int) -> tuple[int, int]:

@@ -119,7 +119,11 @@ def read_index(path: str | os.PathLike[str]) -> Int64[np.ndarray, "n 2"]:
 
 
 def read_payload(
-    shard: str | os.PathLike[str], data: bytes | mmap.mmap, offset: int, length: int
+    shard: str | os.PathLike[str],
+    data: bytes | mmap.mmap,
+    offset: int,
+    length: int,
+    crc: int | None = None,
 ) -> bytes:
     """One record's payload, checked.
 
@@ -128,19 +132,41 @@ def read_payload(
         data: the shard's content, as bytes or a memory map.
         offset: byte position of the record's header, from `read_index`.
         length: bytes of the payload, from `read_index`.
+        crc: the masked CRC that the payload is known to have, if any.
 
     Raises:
         RecordError: the payload's CRC does not match.
+        UserError: the record is intact, but another than the known one.
     """
     start = offset + _HEADER.size
     payload = data[start : start + length]
-    crc = data[start + length : start + length + _CRC.size]
-    if len(crc) < _CRC.size or _CRC.unpack(crc)[0] != masked_crc32c(payload):
+    found = masked_crc32c(payload)
+    intact = data[start + length : start + length + _CRC.size] == _CRC.pack(found)
+    if crc is not None and (_has_other_length(data, offset, length) or (intact and found != crc)):
+        raise UserError(
+            f"{shard}, record at byte {offset}: another record than the clip table beside it says; "
+            "the shard was replaced: remove the table, it is made again"
+        )
+    if not intact:
         raise RecordError(shard, offset, "the payload's CRC does not match; prepare it again")
     return payload
+
+
+def payload_crc(data: bytes | mmap.mmap, offset: int, length: int) -> int:
+    """The masked CRC that stands at a record's end, unchecked."""
+    return _CRC.unpack_from(data, offset + _HEADER.size + length)[0]
 
 
 def payload_view(data: bytes | memoryview, offset: int, length: int) -> memoryview:
     """One record's payload, neither copied nor checked, for a few fields of many records."""
     start = offset + _HEADER.size
     return memoryview(data)[start : start + length]
+
+
+def _has_other_length(data: bytes | mmap.mmap, offset: int, length: int) -> bool:
+    """Whether an intact header stands here, of a record of another length."""
+    header = data[offset : offset + _HEADER.size]
+    if len(header) < _HEADER.size:
+        return False
+    found, crc = _HEADER.unpack(header)
+    return found != length and masked_crc32c(header[: _LENGTH.size]) == crc

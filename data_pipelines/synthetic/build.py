@@ -22,6 +22,7 @@ from data_pipelines.errors import UserError
 from data_pipelines.records.atomic import atomic_writer
 from data_pipelines.records.metadata import INFO_FILE, shard_name, write_metadata
 from data_pipelines.records.schema import encode_clip
+from data_pipelines.records.table import write_tables
 from data_pipelines.records.tfrecord import ShardSummary, read_index, write_shard
 from data_pipelines.synthetic.generate import VERSION, synthetic_clip
 from data_pipelines.synthetic.plan import num_clips, split_range
@@ -84,6 +85,7 @@ def build_dataset(
             write_shard(shard.path, _counted(itertools.islice(payloads, len(shard.clips)), bar))
     summaries = {split: [_summary(s.path) for s in parts] for split, parts in shards.items()}
     write_metadata(directory, preset.name, summaries, version=VERSION, description=_DESCRIPTION)
+    write_tables(directory)
     return directory
 
 

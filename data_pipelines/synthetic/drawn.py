@@ -20,6 +20,7 @@ from jaxtyping import Float, Float64, Int16, UInt8
 from data_pipelines.records.clip import FAKE, FRAME_RATE, REAL, SAMPLE_RATE, ClipRecord
 from data_pipelines.records.metadata import shard_name, write_metadata
 from data_pipelines.records.schema import encode_clip
+from data_pipelines.records.table import write_tables
 from data_pipelines.records.tfrecord import write_shard
 
 Kind = Literal["genuine", "out_of_sync", "forged_picture", "forged_sound"]
@@ -88,6 +89,7 @@ def write_drawn_set(
             for i, shard in enumerate(shards)
         ]
     write_metadata(directory, "drawn", summaries, description="Drawn heads, for tests only.")
+    write_tables(directory)
     return directory
 
 

@@ -12,6 +12,7 @@ from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.structure import ConfigError
 from configs import cad
 from data_pipelines.errors import UserError
+from data_pipelines.loading.draw import TrainingDraws, summarise
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.synthetic.drawn import write_drawn_set
 
@@ -41,7 +42,7 @@ def priors():
 
 
 def ids(source) -> list[str]:
-    return [clip.clip_id for clip in source.summaries]
+    return source.column("clip_id").tolist()
 
 
 def test_one_set_is_its_training_split(config, drawn_set):
@@ -68,7 +69,7 @@ def test_genuine_clips_only(config, other_set):
         for choice in ("none", "extra", "all")
     }
     everything = parts["none"]
-    real = np.array([clip.label for clip in everything.summaries]) == 0
+    real = everything.column("label") == 0
     expected = {"none": real | True, "extra": real | (everything.sets == 0), "all": real}
     for choice, part in parts.items():
         assert ids(part) == [ids(everything)[i] for i in np.flatnonzero(expected[choice])]
@@ -140,7 +141,7 @@ def test_uneven_shares_are_logged(config, silent_set, caplog):
 
 def test_priors_follow_what_is_drawn(config, priors, silent_set):
     """Of the drawn set 3/4 are forged (1/4 in the picture, 1/4 in the sound), of the silent 1/4."""
-    paths = {"extra_paths": (str(silent_set),)}
+    paths = {"extra_paths": (str(silent_set),), "augment": {}}
     assert priors(config(**paths)) == pytest.approx((29 / 50, 13 / 50, 9 / 34))
     # As often as in 48 clips of which half are from each set, and one of each class.
     mixed = priors(config(**paths, mixture_weights=(1, 1)))
@@ -149,8 +150,21 @@ def test_priors_follow_what_is_drawn(config, priors, silent_set):
     assert balanced == pytest.approx((25 / 50, (4 + 12 + 1) / 50, (4 + 1) / 26))
 
 
+def test_priors_count_what_becomes_of_the_clips(config, priors):
+    """A quarter of the rows is genuine and in sync before a third of them is put out of it."""
+    plain = config()
+    source = open_training(plain.data)
+    draws = TrainingDraws(source, plain.data.clip, plain.data.augment, seed=0)
+    labels = summarise(draws[row] for row in range(2000)).labels
+    for name, prior in zip(("label", "label_video", "label_audio"), priors(plain), strict=True):
+        fake, known = labels[name][1], 1 - labels[name][-1]
+        n = len(source)
+        assert prior == pytest.approx((n * fake + 1) / (n * known + 2), abs=0.01), name
+    assert priors(plain)[0] > priors(config(augment={}))[0] + 0.02
+
+
 def test_priors_count_pseudo_fakes(config, priors):
-    plain = config(genuine_only="all")
+    plain = config(genuine_only="all", augment={})
     source = open_training(plain.data)
     augment = dataclasses.replace(
         plain.data.augment, pseudo_fake=0.5, pseudo_fake_operations=("mouth",)
@@ -158,7 +172,7 @@ def test_priors_count_pseudo_fakes(config, priors):
     forging = dataclasses.replace(plain, data=dataclasses.replace(plain.data, augment=augment))
     assert priors(plain)[0] == pytest.approx(1 / (len(source) + 2))
     _, prior_video, prior_audio = priors(forging)
-    seen = sum(clip.has_video for clip in source.summaries)
-    heard = sum(clip.has_audio for clip in source.summaries)
+    seen = source.column("has_video").sum()
+    heard = source.column("has_audio").sum()
     assert prior_video == pytest.approx((0.5 * seen + 1) / (seen + 2))
     assert prior_audio == pytest.approx(1 / (heard + 2))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cad_jax.data import open_evaluation
-from cad_jax.evaluation.evaluate import cluster, evaluate, score_table
+from cad_jax.evaluation.evaluate import clusters, evaluate, score_table
 from cad_jax.evaluation.scores import read_scores
 from cad_jax.run.scoring import make_scorer
 from cad_jax.settings.structure import ConfigError
@@ -19,6 +19,7 @@ from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.metadata import shard_name, write_metadata
 from data_pipelines.records.schema import encode_clip
 from data_pipelines.records.tfrecord import write_shard
+from data_pipelines.synthetic.drawn import drawn_clips
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_scores_metrics_and_picture_are_written(finished_run, run, tmp_path, cap
     for split in ("val", "test"):
         table = read_scores(tmp_path / "evaluation" / f"scores-{split}.csv")
         source = open_evaluation(config.data, split)
-        assert table.clip_id.tolist() == [clip.clip_id for clip in source.summaries]
+        assert table.clip_id.tolist() == source.column("clip_id").tolist()
         assert np.isfinite(table.p_fake).all()
         report = json.loads((tmp_path / "evaluation" / f"metrics-{split}.json").read_text())
         assert report["clips"]["coverage"] == {
@@ -127,7 +128,7 @@ def test_validation_auc_is_that_of_the_table(finished_run, run, scorer):
     config, _ = finished_run
     source = open_evaluation(config.data, "val")
     scores = scorer.split(run.params, source)
-    labels = np.array([clip.label for clip in source.summaries])
+    labels = source.column("label")
     fake, real = scores["p_fake"][labels == 1], scores["p_fake"][labels == 0]
     wins = (fake[:, None] > real).mean() + (fake[:, None] == real).mean() / 2
     assert scorer.aucs(run.params, source) == {"drawn": pytest.approx(wins)}
@@ -138,16 +139,20 @@ def test_a_clip_that_was_not_scored_keeps_its_row_and_says_why(finished_run, run
     source = open_evaluation(config.data, "test")
     scores = scorer.split(run.params, source)
     lost = {name: values[1:] for name, values in scores.items()}
-    table = score_table(source.summaries, lost)
+    table = score_table(source, lost)
     assert len(table) == len(source)
     assert table.reason.tolist() == ["corrupt record"] + [""] * (len(source) - 1)
     assert np.isnan(table.p_fake[0])
 
 
-def test_a_cluster_is_the_first_identity(finished_run):
-    config, _ = finished_run
-    clip = open_evaluation(config.data, "test").summaries[0]
-    assert cluster(clip) == clip.source_ids[0]
+def test_a_cluster_is_the_first_identity_else_the_original_else_the_file(tmp_path):
+    clip = next(drawn_clips(1, seed=0, seconds=0.4))
+    nobody = dataclasses.replace(clip, source_ids=())
+    clips = [clip, nobody, dataclasses.replace(nobody, pair_id="", clip_id="drawn/a#b/c#40")]
+    path = tmp_path / shard_name("drawn", "test", 0, 1)
+    write_metadata(tmp_path, "drawn", {"test": [write_shard(path, map(encode_clip, clips))]})
+    found = clusters(TFRecordSource(tmp_path, "test"))
+    assert found.tolist() == ["head00", "drawn/00000", "drawn/a#b/c"]
 
 
 def test_training_and_evaluation_compile_one_scoring_step(finished_run, tmp_path):

@@ -25,7 +25,7 @@ def scored(source):
     n = len(source)
     scores = {name: np.full(n, 0.25) for name in ("p_video", "p_audio", "p_mismatch")}
     scores |= {"p_fake": np.linspace(0.9, 0.1, n), "best_offset_ms": np.zeros(n)}
-    return score_table(source.summaries, scores | {"clip_index": np.arange(n)})
+    return score_table(source, scores | {"clip_index": np.arange(n)})
 
 
 def test_the_most_confident_answers_are_chosen(scored):

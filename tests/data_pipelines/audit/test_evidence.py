@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from data_pipelines.audit import cues
+from data_pipelines.audit.comparisons import ANY
 from data_pipelines.audit.evidence import (
     FUSED,
     PICTURE,
@@ -14,7 +15,6 @@ from data_pipelines.audit.evidence import (
     evidence_report,
     evidence_rows,
 )
-from data_pipelines.audit.groups import ANY
 from data_pipelines.errors import UserError
 from data_pipelines.synthetic.drawn import drawn_clips
 

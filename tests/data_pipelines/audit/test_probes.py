@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data_pipelines.audit.features import picture_features, sound_features
+from data_pipelines.audit.clip_statistics import picture_features, sound_features
 from data_pipelines.audit.probes import (
     ProbeResult,
     auc,

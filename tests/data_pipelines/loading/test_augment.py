@@ -12,9 +12,7 @@ from data_pipelines.loading.augment import (
     augment_sound,
     blur,
     cut_out,
-    exchange_sound,
     flip,
-    is_genuine,
     limit_band,
     recompress,
 )
@@ -66,7 +64,7 @@ def test_what_is_done_to_one_frame_is_done_to_all(image, name):
 
 
 def test_the_same_generator_gives_the_same_clip(image, row):
-    config = AugmentConfig(**dict.fromkeys(PICTURE + SOUND, 0.5), drop_video=0.3, drop_audio=0.3)
+    config = AugmentConfig(**dict.fromkeys(PICTURE + SOUND, 0.5))
     outcomes = [augment_row(row, config, np.random.default_rng(i // 2)) for i in range(12)]
     for first, second in zip(outcomes[::2], outcomes[1::2], strict=True):
         for key, value in first.items():
@@ -151,45 +149,6 @@ def test_gain_stays_within_its_range():
     assert 10 ** (-6 / 20) <= min(gains) < 0.6
     assert 1.7 < max(gains) <= 10 ** (6 / 20) + 1e-6
     assert np.abs(augment_sound(4 * tone(440), config, generator())).max() <= 1
-
-
-def test_dropping(make_clip):
-    sample = Sample(0, make_clip(label_video=1, label_audio=0, label_sync=1))
-    row = clip_row(sample, SPEC, Window(0), -1)
-    silent = augment_row(row, AugmentConfig(drop_audio=1.0), generator())
-    assert [int(silent[key]) for key in ("label_video", "label_audio", "label_sync", "label")] == [
-        1,
-        -1,
-        -1,
-        1,
-    ]
-    blind = augment_row(row, AugmentConfig(drop_video=1.0), generator())
-    assert [int(blind[key]) for key in ("label_video", "label_audio", "label_sync", "label")] == [
-        -1,
-        0,
-        -1,
-        0,
-    ]
-    again = augment_row(blind, AugmentConfig(drop_audio=1.0), generator())
-    assert again["has_audio"]
-
-
-def test_exchanged_sound_forges_nothing_but_the_match(make_clip):
-    clip = make_clip()
-    donor = make_clip(name="donor", audio=np.full(9, 5, np.int16), audio_offset_ms=3.0)
-    mixed = exchange_sound(clip, donor)
-    np.testing.assert_array_equal(mixed.audio, donor.audio)
-    assert (mixed.audio_offset_ms, mixed.frames) == (3.0, clip.frames)
-    assert (mixed.label_video, mixed.label_audio, mixed.label_sync, mixed.label) == (0, 0, 0, 1)
-
-
-@pytest.mark.parametrize(
-    ("labels", "expected"),
-    [((0, 0, 1), True), ((0, 0, -1), False), ((0, 0, 0), False), ((1, 0, 1), False)],
-)
-def test_what_counts_as_genuine(make_clip, labels, expected):
-    video, audio, sync = labels
-    assert is_genuine(make_clip(label_video=video, label_audio=audio, label_sync=sync)) is expected
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def reference(source) -> list[dict[str, np.ndarray]]:
 
 def test_the_reference_holds_pseudo_fakes(source, reference):
     """So that what follows is tested with them."""
-    genuine = np.array([clip.label == 0 for clip in source.summaries])
+    genuine = source.column("label") == 0
     for label in ("label_video", "label_audio"):
         assert any((batch[label] == 1)[genuine[batch["clip_index"]]].any() for batch in reference)
 
@@ -189,11 +189,10 @@ def test_the_seed_decides(source, reference):
 def test_rows_carry_their_clip_s_labels_and_pair(source):
     batch = training(source, 1, augment=AugmentConfig(), batch_size=32)[0]
     for row, index in enumerate(batch["clip_index"].tolist()):
-        summary = source.summaries[index]
         for name in ("label_video", "label_audio", "label_sync", "label"):
-            assert batch[name][row] == getattr(summary, name)
+            assert batch[name][row] == source.column(name)[index]
     same_pair = batch["pair"][:, None] == batch["pair"]
-    ids = np.array([source.summaries[i].pair_id for i in batch["clip_index"]])
+    ids = source.column("pair_id")[batch["clip_index"]]
     np.testing.assert_array_equal(same_pair, ids[:, None] == ids)
 
 

@@ -10,13 +10,12 @@ import simplejpeg
 from data_pipelines.errors import UserError
 from data_pipelines.forgeries.names import NAMES
 from data_pipelines.forgeries.operations import OPERATIONS
-from data_pipelines.loading.augment import augment_row
-from data_pipelines.loading.pseudo_fake import fake_shares, forge_cut
+from data_pipelines.loading.draw import TrainingDraws
+from data_pipelines.loading.pseudo_fake import exchange_sound, forge_cut
 from data_pipelines.loading.rows import TrainingRow
 from data_pipelines.loading.settings import AugmentConfig, ClipSpec
-from data_pipelines.loading.source import Sample
 from data_pipelines.loading.transforms import clip_row, crop_square, cut_window, row_of_cut
-from data_pipelines.loading.window import Window, random_window
+from data_pipelines.loading.window import Window
 
 SPEC = ClipSpec(seconds=0.8, frames=4, image_size=64, mouth_size=16)
 LABELS = {  # video, audio, sync, any
@@ -65,16 +64,23 @@ def source(write_source, talking):
     return write_source([talking("a"), talking("b")])
 
 
+def draws_of(source, config: AugmentConfig, index: int = 0, spec: ClipSpec = SPEC):
+    """The draws of one clip."""
+    draws = TrainingDraws(source, spec, config, seed=0)
+    rows = (draws[row] for row in range(14 * len(source)))
+    return draws, [draw for draw in rows if draw.position == index]
+
+
 def draw(source, config: AugmentConfig, index: int = 0, seed: int = 0, spec: ClipSpec = SPEC):
-    return TrainingRow(source, spec, config)(source[index], np.random.default_rng(seed))
+    """A clip's row number `seed`."""
+    draws, mine = draws_of(source, config, index, spec)
+    return TrainingRow(draws)(mine[seed], np.random.default_rng(seed))
 
 
-def genuine_row(source, seed: int = 0, index: int = 0):
-    """What the loader makes of a clip without pseudo-fakes, step by step."""
-    rng, sample = np.random.default_rng(seed), source[index]
-    rng.random()
-    window = random_window(sample.clip, SPEC, rng)
-    return clip_row(sample, SPEC, window, int(source.pairs[index])), rng
+def genuine_row(source, config: AugmentConfig, seed: int = 0, index: int = 0):
+    """The same window unchanged."""
+    window = draws_of(source, config, index)[1][seed].window
+    return clip_row(source[index], SPEC, window, int(source.pairs[index]))
 
 
 def labels(row) -> tuple[int, ...]:
@@ -88,7 +94,7 @@ def test_every_operation_is_spelled_out():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_labels_say_what_was_changed(source, name):
-    row, (genuine, _) = draw(source, always(name)), genuine_row(source)
+    row, genuine = draw(source, always(name)), genuine_row(source, always(name))
     assert labels(row) == LABELS[name]
     picture = not np.array_equal(row["frames"], genuine["frames"])
     mouths = not np.array_equal(row["mouth_frames"], genuine["mouth_frames"])
@@ -104,15 +110,6 @@ def test_the_same_generator_forges_the_same(source, name):
     for key, value in first.items():
         np.testing.assert_array_equal(second[key], value, err_msg=key)
     assert any(not np.array_equal(other[key], first[key]) for key in ("frames", "waveform"))
-
-
-def test_with_probability_0_nothing_is_drawn_for_it(source):
-    config = AugmentConfig(flip=0.5, colour=0.5, noise=0.5, gain=0.5, drop_audio=0.2)
-    for seed in range(5):
-        genuine, rng = genuine_row(source, seed)
-        expected, row = augment_row(genuine, config, rng), draw(source, config, seed=seed)
-        for key, value in expected.items():
-            np.testing.assert_array_equal(row[key], value, err_msg=key)
 
 
 @pytest.mark.parametrize("name", PICTURE)
@@ -142,8 +139,7 @@ def test_forged_sound_has_16_bits(source, name):
 def test_only_what_is_wholly_genuine_is_forged(write_source, talking, change):
     source = write_source([talking("a", **change), talking("b")])
     for name in ("mouth", "mel", "splice"):
-        genuine, _ = genuine_row(source)
-        row = draw(source, always(name))
+        genuine, row = genuine_row(source, always(name)), draw(source, always(name))
         for key, value in genuine.items():
             np.testing.assert_array_equal(row[key], value, err_msg=key)
 
@@ -158,7 +154,7 @@ def test_a_missing_modality_is_not_forged(write_source, talking, without_sound, 
     config = always(*NAMES)
     silent = {labels(draw(source, config, 0, seed)) for seed in range(12)}
     unseen = {labels(draw(source, config, 1, seed)) for seed in range(12)}
-    assert (silent, unseen) == ({(1, -1, -1, 1)}, {(-1, 1, -1, 1), (-1, 0, -1, 0)})
+    assert (silent, unseen) == ({(1, -1, -1, 1)}, {(-1, 1, -1, 1)})
 
 
 def test_silence_and_too_little_sound_stay_genuine(write_source, talking):
@@ -167,12 +163,11 @@ def test_silence_and_too_little_sound_stay_genuine(write_source, talking):
         talking("b", audio=np.full(16000, 900, np.int16), audio_offset_ms=900.0),
     ]
     source = write_source(clips)
-    last = Window(5)
     for name in ("world", "mel", "lpc"):
-        assert labels(draw(source, always(name)))[1] == 0
-        cut = cut_window(source[1].clip, SPEC, last)
-        assert cut.waveform_mask.any()
-        assert forge_cut(cut, name, "clear", np.random.default_rng(0)) is cut
+        draws, (silent, *_) = draws_of(source, always(name))
+        assert silent.labels == (0, 1, 1, 1)  # nothing but the sound itself says that it is silent
+        assert labels(TrainingRow(draws)(silent, np.random.default_rng(0))) == (0, 0, 1, 0)
+        assert {of.kind for of in draws_of(source, always(name), index=1)[1]} == {"untouched"}
 
 
 def test_what_is_masked_stays_silent(talking):
@@ -194,15 +189,6 @@ def test_a_splice_is_of_another_clip(write_source, talking):
     assert labels(draw(alone, always("splice"))) == (0, 0, 1, 0)
 
 
-def test_sync_negatives_and_pseudo_fakes_exclude_each_other(source):
-    config = AugmentConfig(
-        sync_exchange=0.4, pseudo_fake=0.4, pseudo_fake_operations=("mouth", "mel")
-    )
-    seen = [labels(draw(source, config, seed=seed)) for seed in range(60)]
-    assert set(seen) == {(0, 0, 0, 1), (1, 0, 1, 1), (0, 1, 1, 1), (0, 0, 1, 0)}
-    assert sum(row[:2] != (0, 0) for row in seen) == pytest.approx(24, abs=10)
-
-
 def test_subtle_traces_are_smaller(talking):
     cut = cut_window(talking(), SPEC, Window(0))
 
@@ -217,15 +203,13 @@ def test_subtle_traces_are_smaller(talking):
     assert 0 < change("subtle") < change("clear")
 
 
-def test_expected_shares_of_fakes(write_source, talking, without_sound):
-    clips = [talking("a"), without_sound(talking("b")), talking("c", label_audio=1)]
-    first, silent, forged = write_source(clips).summaries
-    config = AugmentConfig(pseudo_fake=0.6, pseudo_fake_operations=("mouth", "mel", "splice"))
-    shares = [fake_shares(clip, config) for clip in (first, silent, forged)]
-    expected = [(0.6, 0.2, 0.4), (0.6, 0.6, 0.0), (1.0, 0.0, 1.0)]
-    for share, values in zip(shares, expected, strict=True):
-        assert tuple(share.values()) == pytest.approx(values)
-        assert list(share) == ["label", "label_video", "label_audio"]
+def test_exchanged_sound_forges_nothing_but_the_match(talking):
+    cut = cut_window(talking(num_frames=12), SPEC, Window(0))
+    mixed = exchange_sound(cut, np.full(12800, 0.5, np.float32))
+    assert (mixed.label_video, mixed.label_audio, mixed.label_sync) == (0, 0, 0)
+    assert (mixed.waveform[: 12 * 640] == 0.5).all()
+    assert not mixed.waveform[12 * 640 :].any()
+    assert mixed.frames is cut.frames
 
 
 def test_frames_of_several_sizes_are_refused_by_name(talking):
@@ -238,5 +222,5 @@ def test_frames_of_several_sizes_are_refused_by_name(talking):
 def test_a_sample_is_not_changed(source):
     sample = source[0]
     before = sample.clip.audio.copy()
-    TrainingRow(source, SPEC, always("splice"))(Sample(0, sample.clip), np.random.default_rng(0))
+    draw(source, always("splice"))
     np.testing.assert_array_equal(sample.clip.audio, before)

@@ -1,10 +1,12 @@
 """Sync negatives are made of genuine clips only, and say so."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 
+from data_pipelines.loading.draw import TrainingDraws
 from data_pipelines.loading.rows import EvaluationRow, TrainingRow
 from data_pipelines.loading.settings import AugmentConfig, ClipSpec
 
@@ -14,8 +16,12 @@ EXCHANGE = AugmentConfig(sync_exchange=1.0)
 
 
 def rows_of(source, config, index: int, count: int = 20) -> list[dict]:
-    row = TrainingRow(source, SPEC, config)
-    return [row(source[index], np.random.default_rng(i)) for i in range(count)]
+    """The first rows of one clip."""
+    draws = TrainingDraws(source, SPEC, config, seed=0)
+    mine = itertools.islice(
+        (d for d in map(draws.__getitem__, range(2000)) if d.position == index), count
+    )
+    return [TrainingRow(draws)(draw, np.random.default_rng(draw.row)) for draw in mine]
 
 
 def picture_start(row: dict) -> int:
@@ -60,6 +66,8 @@ def test_an_exchange_takes_the_sound_of_another_original(write_source, make_clip
     def donors(index: int) -> set[int]:
         return {sound_start(row) for row in rows_of(source, EXCHANGE, index, count=40)}
 
+    assert donors(2) == {3}  # forged already
+
     assert donors(0) == {4, 5}
     assert donors(4) == {1, 2, 4}
     assert all(row["label_sync"] == 0 for row in rows_of(source, EXCHANGE, 0))
@@ -99,6 +107,37 @@ def test_clips_lacking_a_modality_pass_untouched(
     for index, present in ((0, (True, False)), (1, (False, True))):
         for row in rows_of(source, config, index):
             assert (row["has_video"], row["has_audio"]) == present
+
+
+def test_an_exchanged_sound_fills_what_the_clip_s_own_filled(write_source, make_clip):
+    """Neither more, from a donor that has sound where the clip has none, nor less."""
+    own = make_clip(20, audio=np.full(6000, 1, np.int16), audio_offset_ms=300.0)
+    full = make_clip(20, name="full", audio=np.full(12800, 2, np.int16))
+    short = make_clip(20, name="short", audio=np.full(6399, 3, np.int16))
+    late = make_clip(20, name="late", audio=np.full(6400, 4, np.int16), audio_offset_ms=400.0)
+    source = write_source([own, full, short, late])
+    exchanged, untouched = (rows_of(source, c, 0, 40) for c in (EXCHANGE, AugmentConfig()))
+    assert {round(32768 * float(row["waveform"].max())) for row in exchanged} == {2, 4}
+    starts = {picture_start(row): row for row in untouched}
+    for row in exchanged:
+        mine = starts[picture_start(row)]
+        assert mine["waveform_mask"].any()
+        np.testing.assert_array_equal(row["waveform_mask"], mine["waveform_mask"])
+        np.testing.assert_array_equal(row["waveform"] != 0, mine["waveform"] != 0)
+
+
+def test_the_place_in_the_donor_s_sound_is_drawn(write_source, make_clip):
+    source = write_source([make_clip(10), make_clip(50, name="donor")])
+    starts = {sound_start(row) for row in rows_of(source, EXCHANGE, 0, count=40)}
+    assert len(starts) > 30
+    assert min(starts) < 3000
+    assert max(starts) > 22000
+
+
+def test_a_window_holds_some_of_what_the_clip_has(write_source, make_clip):
+    late = make_clip(50, audio=np.ones(8000, np.int16), audio_offset_ms=1500.0)
+    rows = rows_of(write_source([late]), AugmentConfig(), 0, count=40)
+    assert all(row["has_audio"] and row["label_audio"] == 0 for row in rows)
 
 
 def test_evaluation_takes_the_middle(write_source, make_clip):

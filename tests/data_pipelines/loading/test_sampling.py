@@ -12,8 +12,8 @@ from data_pipelines.loading.sampling import (
     ROWS,
     Stratum,
     TrainingOrder,
-    clip_weights,
     derived_seed,
+    divided,
     make_strata,
 )
 
@@ -98,10 +98,18 @@ def test_balance_works_within_each_set(two_sets, balance, expected):
 def test_a_mixture_of_balanced_sets(two_sets):
     strata = make_strata(two_sets, weights=(1.0, 1.0), balance="class")
     assert shares(strata)[1, "forged"] == 0.25  # of one clip
-    weights = clip_weights(strata)
-    assert weights[14] == 0.25 * 15
-    assert weights[9] == pytest.approx(0.5 * 0.1 * 15)
-    assert weights.mean() == pytest.approx(1)
+    assert sum(shares(strata).values()) == pytest.approx(1)
+
+
+def test_strata_are_divided_by_size(two_sets):
+    """Of each stratum by what else tells its clips apart."""
+    strata = make_strata(two_sets, weights=(1.0, 3.0))
+    parts = divided(strata, np.array([2, 0, 2, 2] + [2] * 6 + [0, 0, 1, 0, 2], np.int32))
+    assert [part.clips.tolist() for part in parts] == [
+        [1], [0, *range(2, 10)], [10, 11, 13], [12], [14]
+    ]  # fmt: skip
+    assert [part.share for part in parts] == pytest.approx([0.025, 0.225, 0.45, 0.15, 0.15])
+    assert [part.set_number for part in parts] == [0, 0, 1, 1, 1]
 
 
 def test_what_a_set_lacks_the_others_get(write_set):
@@ -131,7 +139,7 @@ def test_weights_for_other_sets_are_refused(two_sets):
 def test_rows_of_balanced_sets(two_sets):
     order = TrainingOrder(make_strata(two_sets, weights=(1.0, 1.0), balance="class"), seed=3)
     drawn = np.array([order[row] for row in range(1000, 1600)])
-    labels = np.array([clip.label for clip in two_sets.summaries])[drawn]
+    labels = two_sets.column("label")[drawn]
     sets = two_sets.sets[drawn]
     assert (sets == 1).sum() == 300
     assert (labels[sets == 1] == 1).sum() == 150

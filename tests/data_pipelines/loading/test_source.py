@@ -1,5 +1,6 @@
 """Access, damage and the table of clips."""
 
+import dataclasses
 import logging
 import os
 import pathlib
@@ -11,7 +12,13 @@ import pytest
 from data_pipelines.errors import UserError
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.metadata import write_metadata
-from data_pipelines.records.tfrecord import RecordError, ShardSummary, read_index, write_shard
+from data_pipelines.records.tfrecord import (
+    RecordError,
+    ShardSummary,
+    read_index,
+    read_payload,
+    write_shard,
+)
 
 
 @pytest.fixture
@@ -88,14 +95,31 @@ def test_skip_gives_up_where_nothing_is_intact(write_source, clips, tmp_path):
         source[0]
 
 
+def swap_records(shard: pathlib.Path) -> None:
+    """The shard's records in the opposite order: as large, but not what the table says."""
+    data = shard.read_bytes()
+    payloads = [read_payload(shard, data, *entry) for entry in read_index(shard).tolist()]
+    write_shard(shard, payloads[::-1])
+
+
+@pytest.mark.parametrize("policy", ["error", "skip"])
+def test_a_record_that_is_not_the_table_s_is_noticed(write_source, clips, tmp_path, policy):
+    """Of other length, or of the same: no policy takes another clip's labels for this one's."""
+    for sizes in (clips[:2], [clips[0], dataclasses.replace(clips[0], audio=clips[0].audio[::-1])]):
+        write_source(sizes)
+        swap_records(shards(tmp_path)[0])
+        source = TFRecordSource(tmp_path, "train", on_corrupt=policy)
+        with pytest.raises(UserError, match=r"at byte 0: another record than the clip table"):
+            source[0]
+        for path in tmp_path.iterdir():
+            path.unlink()
+
+
 def test_a_payload_that_is_no_clip(tmp_path):
     shard = tmp_path / "made-train.tfrecord-00000-of-00001"
     write_metadata(tmp_path, "made", {"train": [write_shard(shard, [b"no clip"])]})
-    source = TFRecordSource(tmp_path, "train")
     with pytest.raises(RecordError, match=r"record at byte 0: not a tf.train.Example"):
-        source[0]
-    with pytest.raises(RecordError, match=r"record at byte 0: not a tf.train.Example"):
-        _ = source.summaries
+        TFRecordSource(tmp_path, "train")
 
 
 def test_a_cut_shard(write_source, clips, tmp_path):
@@ -145,8 +169,8 @@ def test_an_empty_shard_among_others(write_source, clips, tmp_path):
 def test_the_table_and_the_pair_numbers(write_source, make_clip):
     ids = ["b", "", "a", "b"]
     source = write_source([make_clip(2, name=f"c{i}", pair_id=p) for i, p in enumerate(ids)])
-    assert [summary.pair_id for summary in source.summaries] == ids
-    assert [summary.source_ids for summary in source.summaries] == [(f"c{i}",) for i in range(4)]
+    assert source.column("pair_id").tolist() == ids
+    assert source.column("source_ids").tolist() == [(f"c{i}",) for i in range(4)]
     np.testing.assert_array_equal(source.pairs, [1, -1, 0, 1])
 
 
@@ -156,7 +180,7 @@ def test_a_subset_is_a_source(write_source, clips):
     assert len(part) == 2
     assert [part[i].clip.clip_id for i in range(2)] == [clips[5].clip_id, clips[1].clip_id]
     assert [part[i].index for i in range(2)] == [0, 1]
-    assert [summary.clip_id for summary in part.summaries] == [clips[5].clip_id, clips[1].clip_id]
+    assert part.column("clip_id").tolist() == [clips[5].clip_id, clips[1].clip_id]
     assert source.subset(range(7))[6].clip.clip_id == clips[6].clip_id
     for outside in ([7], [-1]):
         with pytest.raises(IndexError, match="clips 0 to 6"):
@@ -187,7 +211,7 @@ def test_a_sum_of_sources_is_one_after_the_other(two_sets):
     names = [f"made/{name}#0" for name in ("a0", "a1", "a2", "a3", "b0", "b1", "b2")]
     assert [both[i].clip.clip_id for i in range(7)] == names
     assert [both[i].index for i in range(7)] == list(range(7))
-    assert [summary.clip_id for summary in both.summaries] == names
+    assert both.column("clip_id").tolist() == names
     assert [len(first), len(second), len(both)] == [4, 3, 7]
     assert repr(both) != repr(second + first)
     copy = pickle.loads(pickle.dumps(both))
@@ -195,6 +219,13 @@ def test_a_sum_of_sources_is_one_after_the_other(two_sets):
     part = both.subset([6, 0])
     assert [part[i].clip.clip_id for i in range(2)] == [names[6], names[0]]
     np.testing.assert_array_equal(part.sets, [1, 0])
+    assert part.column("clip_id").tolist() == [names[6], names[0]]
+    assert part.fingerprint != both.subset([0, 6]).fingerprint
+    joined = first.subset([3]) + second
+    assert joined.column("clip_id").tolist() == [names[3], *names[4:]]
+    assert [joined[i].clip.clip_id for i in range(4)] == [names[3], *names[4:]]
+    codes, videos = joined.coded("video")
+    assert videos[codes].tolist() == [f"made/{name}" for name in ("a3", "b0", "b1", "b2")]
 
 
 def test_sets_keep_their_originals_apart(two_sets):
@@ -202,6 +233,7 @@ def test_sets_keep_their_originals_apart(two_sets):
     np.testing.assert_array_equal(both.sets, [0, 0, 0, 0, 1, 1, 1])
     np.testing.assert_array_equal(both.pairs, [0, 1, -1, 0, 3, -1, 2])
     np.testing.assert_array_equal(two_sets[1].pairs, [1, -1, 0])
+    np.testing.assert_array_equal(both.subset([5, 4, 3, 1]).pairs, [-1, 3, 0, 1])
 
 
 def test_a_corrupt_clip_of_a_sum_is_named_where_it_lies(two_sets, tmp_path):

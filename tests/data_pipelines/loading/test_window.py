@@ -9,11 +9,15 @@ from data_pipelines.errors import UserError
 from data_pipelines.loading.settings import ClipSpec
 from data_pipelines.loading.window import (
     Window,
+    all_starts,
+    can_misalign,
     centre_window,
     cut_sound,
+    extent,
+    extent_of,
     misaligned_window,
-    num_record_bins,
-    random_window,
+    sounding,
+    starts_with_sound,
 )
 
 SPEC = ClipSpec(seconds=0.4, frames=5, image_size=16)  # 10 bins, 6400 samples
@@ -69,28 +73,63 @@ def test_mask_of_the_sound(make_clip, offset_ms, num_samples, expected):
 
 
 def test_bins_of_a_record(make_clip, without_picture):
-    assert num_record_bins(make_clip(7)) == 7
+    assert extent_of(make_clip(7)).bins == 7
     sound = without_picture(make_clip(7))
-    assert num_record_bins(sound) == 7
-    assert num_record_bins(dataclasses.replace(sound, audio=sound.audio[:-1])) == 6
-    assert num_record_bins(dataclasses.replace(sound, audio_offset_ms=-80.0)) == 5
+    assert extent_of(sound).bins == 7
+    assert extent_of(dataclasses.replace(sound, audio=sound.audio[:-1])).bins == 6
+    assert extent_of(dataclasses.replace(sound, audio_offset_ms=-80.0)).bins == 5
 
 
 def test_centre_and_random_windows(make_clip):
     clip = make_clip(14)
     assert centre_window(clip, SPEC) == Window(2)
-    starts = {random_window(clip, SPEC, np.random.default_rng(i)).start for i in range(60)}
-    assert starts == {0, 1, 2, 3, 4}
+    rng = np.random.default_rng(0)
+    starts = all_starts(extent_of(clip), SPEC)
+    assert {starts.draw(rng) for _ in range(60)} == {0, 1, 2, 3, 4}
     short = make_clip(6)
     assert centre_window(short, SPEC) == Window(0)
-    assert random_window(short, SPEC, np.random.default_rng(0)) == Window(0)
+    assert all_starts(extent_of(short), SPEC).draw(rng) == 0
+
+
+@pytest.mark.parametrize("samples", [1, 640, 3200, 6400])
+@pytest.mark.parametrize("offset_ms", [-200.0, 0.0, 33.3, 480.0, 3000.0])
+@pytest.mark.parametrize("length", [0, 1600, 6400, 9000])
+def test_windows_with_sound_are_those_that_hold_it(make_clip, samples, offset_ms, length):
+    clip = make_clip(25, audio=np.ones(length, np.int16), audio_offset_ms=offset_ms)
+    found = starts_with_sound(extent_of(clip), SPEC, samples)
+    heard = [(cut_sound(clip, SPEC, Window(start))[0] != 0).sum() for start in range(16)]
+    expected = [start for start in range(16) if heard[start] >= samples]
+    assert list(range(int(found.first), int(found.last) + 1)) == expected
+    for start in expected:
+        part = sounding(extent_of(clip), SPEC, Window(start))
+        np.testing.assert_array_equal(
+            np.flatnonzero(cut_sound(clip, SPEC, Window(start))[0]), np.arange(16000)[part]
+        )
+
+
+def test_a_column_of_clips_is_as_good_as_one(make_clip):
+    clips = [
+        make_clip(frames, audio=np.ones(length, np.int16), audio_offset_ms=offset)
+        for frames, length, offset in ((25, 16000, 0.0), (14, 9000, 20.5), (7, 100, -40.0))
+    ]
+    lengths = zip(*((len(c.frames), c.audio.size, c.audio_offset_ms) for c in clips), strict=True)
+    column = extent(*map(np.array, lengths))
+    for at, clip in enumerate(clips):
+        one = extent_of(clip)
+        assert tuple(int(values[at]) for values in column) == one
+        for many, single in (
+            (can_misalign(column, SPEC, (0.2, 0.6)), can_misalign(one, SPEC, (0.2, 0.6))),
+            (starts_with_sound(column, SPEC, 640).any, starts_with_sound(one, SPEC, 640).any),
+        ):
+            assert many[at] == single
 
 
 @pytest.mark.parametrize("offset_ms", [0.0, 60.0, -60.0])
 def test_a_misaligned_window_lies_within_the_record(make_clip, offset_ms):
     clip = make_clip(50, audio_offset_ms=offset_ms)
     windows = [
-        misaligned_window(clip, SPEC, (0.2, 0.6), np.random.default_rng(i)) for i in range(100)
+        misaligned_window(extent_of(clip), SPEC, (0.2, 0.6), np.random.default_rng(i))
+        for i in range(100)
     ]
     shifts = [window.sound_shift for window in windows]
     assert min(shifts) < -0.2
@@ -107,10 +146,32 @@ def test_a_misaligned_window_lies_within_the_record(make_clip, offset_ms):
 def test_a_misaligned_window_takes_what_room_there_is(make_clip):
     rng = np.random.default_rng(0)
     for _ in range(50):
-        window = misaligned_window(make_clip(17), SPEC, (0.2, 0.6), rng)  # 0.28 s to spare
+        roomy = extent_of(make_clip(17))  # 0.28 s to spare
+        window = misaligned_window(roomy, SPEC, (0.2, 0.6), rng)
         assert 0.2 <= abs(window.sound_shift) <= 0.28 + 1e-9
-    assert misaligned_window(make_clip(14), SPEC, (0.2, 0.6), rng) is None
-    assert misaligned_window(make_clip(5), SPEC, (0.2, 0.6), rng) is None
+    for frames in (14, 5):
+        assert not can_misalign(extent_of(make_clip(frames)), SPEC, (0.2, 0.6))
+
+
+@pytest.mark.parametrize("offset_ms", [0.0, 270.0, -270.0, 411.0])
+@pytest.mark.parametrize("length", [6300, 6400, 6500, 7100])
+def test_a_short_sound_is_misaligned_where_that_can_be(make_clip, offset_ms, length):
+    """Sound hardly longer than the window: few shifts have a place on the grid."""
+    clip = make_clip(30, audio=np.ones(length, np.int16), audio_offset_ms=offset_ms)
+    low, high = 3200, 9600
+    start, final = round(offset_ms * 16), round(offset_ms * 16) + length - 6400
+    possible = any(
+        low <= abs(sound - 640 * bin_) <= high
+        for bin_ in range(21)
+        for sound in range(start, final + 1)
+    )
+    assert can_misalign(extent_of(clip), SPEC, (0.2, 0.6)) == possible
+    for seed in range(30 * possible):
+        rng = np.random.default_rng(seed)
+        window = misaligned_window(extent_of(clip), SPEC, (0.2, 0.6), rng)
+        assert 0 <= window.start <= 20
+        assert 0.2 <= abs(window.sound_shift) <= 0.6
+        assert cut_sound(clip, SPEC, window)[0].all()
 
 
 @pytest.mark.parametrize(

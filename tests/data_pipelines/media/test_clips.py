@@ -10,9 +10,8 @@ from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.media import clips
 from data_pipelines.media.clips import prepare_clip, windows
 from data_pipelines.media.clock import StageClock
-from data_pipelines.media.container import MediaLimits
 from data_pipelines.media.errors import MediaError
-from data_pipelines.media.settings import PrepareSettings
+from data_pipelines.media.settings import MediaLimits, PrepareSettings
 from data_pipelines.records.schema import encode_clip
 
 SETTINGS = PrepareSettings(size=96, window_s=1.0, stride_s=1.0)
@@ -129,6 +128,9 @@ def test_sound_without_a_picture_has_no_frames(tmp_path, write_media):
     assert (first.has_video, len(first.audio), len(second.audio)) == (False, 16_000, 16_000)
     assert (first.label_video, first.label_audio, first.label_sync) == (-1, 1, -1)
     assert encoded([first])  # passes the record's own checks
+    assert [first.start_ms, second.start_ms] == pytest.approx([0, 1000], abs=2)
+    late = write_media(tmp_path / "late.mkv", sound=tone(1.2), sound_start=0.6)
+    assert prepare_clip(source(late), SETTINGS)[0].start_ms == pytest.approx(600, abs=2)
     with pytest.raises(MediaError, match="no_video"):
         prepare_clip(source(path, expects_video=True), SETTINGS)
     with pytest.raises(MediaError, match="too_short"):

@@ -4,8 +4,9 @@ import wave
 import numpy as np
 import pytest
 
-from data_pipelines.media.container import MediaLimits, probe
+from data_pipelines.media.container import probe
 from data_pipelines.media.errors import MediaError
+from data_pipelines.media.settings import MediaLimits
 
 
 @pytest.mark.parametrize(

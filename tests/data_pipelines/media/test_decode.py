@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from data_pipelines.media import decode
-from data_pipelines.media.container import MediaLimits
 from data_pipelines.media.decode import AudioTrack, read_audio, read_video
 from data_pipelines.media.errors import MediaError
+from data_pipelines.media.settings import MediaLimits
 
 LIMITS = MediaLimits()
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from data_pipelines.media.container import MediaLimits
 from data_pipelines.media.errors import MediaError
+from data_pipelines.media.settings import MediaLimits
 from data_pipelines.media.stills import frame_files, probe_stills, read_stills
 
 LIMITS = MediaLimits()

@@ -11,7 +11,7 @@ from data_pipelines.preparation import run
 from data_pipelines.preparation.executors import prepare_one
 from data_pipelines.preparation.run import prepare
 from data_pipelines.preparation.spool import Spool, claim
-from data_pipelines.records.metadata import read_metadata
+from data_pipelines.records.metadata import read_metadata, recorded_split
 from data_pipelines.records.schema import decode_clip
 from data_pipelines.records.tfrecord import read_index, read_payload
 from data_pipelines.splits.file import apply_split, make_split
@@ -139,7 +139,7 @@ def test_the_set_says_how_it_was_made(sounds, tmp_path):
     assert facts["settings"]["window_s"] == 2.0
     assert facts["report"]["clips"] == 12
     assert facts["split"] is None
-    assert run.recorded_split(tmp_path / "out") is None
+    assert recorded_split(tmp_path / "out") is None
 
 
 def test_the_set_names_the_split_it_was_divided_by(sounds, tmp_path):
@@ -147,7 +147,7 @@ def test_the_set_names_the_split_it_was_divided_by(sounds, tmp_path):
     split = make_split(sources, "kfold", SplitOptions(fold=2))
     divided = apply_split(split, sources)
     prepare(divided, SETTINGS, tmp_path / "out", max_skipped=0.5, split=split)
-    stamp = run.recorded_split(tmp_path / "out")
+    stamp = recorded_split(tmp_path / "out")
     assert stamp == {"name": "kfold fold=2 folds=5 by=identity seed=0", "sha256": split.sha256}
     assert split.sha256[:12] in read_metadata(tmp_path / "out").description
     assert {

@@ -9,8 +9,8 @@ import itertools
 
 import pytest
 
+from data_pipelines.audit.probe_report import audit_report
 from data_pipelines.audit.probes import WARNING, AuditRow, audit_rows
-from data_pipelines.audit.report import audit_report
 from data_pipelines.records.clip import FAKE, REAL
 from data_pipelines.synthetic.generate import make_clip
 from data_pipelines.synthetic.kinds import AUDIO_ONLY, FORGERIES, GENUINE, NONE, VIDEO_ONLY

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from data_pipelines.audit.features import sound_features
+from data_pipelines.audit.clip_statistics import sound_features
 from data_pipelines.audit.probes import auc
 from data_pipelines.forgeries.traces import CLEAR
 from data_pipelines.forgeries.vocoders import resynthesise_mel

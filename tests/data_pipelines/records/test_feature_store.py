@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from data_pipelines.errors import UserError
-from data_pipelines.records import features
-from data_pipelines.records.features import ClipFeatures, FeatureStore, write_features
+from data_pipelines.records import feature_store
+from data_pipelines.records.feature_store import ClipFeatures, FeatureStore, write_features
 from data_pipelines.records.tfrecord import RecordError
 
 FACTS = {"weights": "abc", "clip": {"frames": 4}}
@@ -22,7 +22,7 @@ def clips(count=5):
 
 @pytest.fixture
 def stored(tmp_path, monkeypatch):
-    monkeypatch.setattr(features, "SHARD_RECORDS", 2)
+    monkeypatch.setattr(feature_store, "SHARD_RECORDS", 2)
     write_features(tmp_path, FACTS, clips())
     return tmp_path
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data_pipelines.audit.groups import ANY, comparisons
+from data_pipelines.audit.comparisons import ANY, comparisons
 from data_pipelines.audit.probes import (
     WARNING,
     AuditRow,
@@ -27,7 +27,7 @@ Report = dict[str, Any]
 
 
 def audit_report(rows: Sequence[AuditRow]) -> Report:
-    """All probes, for any forgery and for each kind (see `groups.comparisons`) of enough clips.
+    """All probes, for any forgery and for each kind (see `comparisons`) of enough clips.
 
     Returns:
         clips, forged, genuine: counts.

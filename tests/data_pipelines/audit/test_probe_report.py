@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from data_pipelines.audit.groups import ANY, ClipFacts
+from data_pipelines.audit.comparisons import ANY, ClipFacts
+from data_pipelines.audit.probe_report import audit_report, report_lines
 from data_pipelines.audit.probes import AuditRow
-from data_pipelines.audit.report import audit_report, report_lines
 from data_pipelines.records.atomic import write_json
 
 

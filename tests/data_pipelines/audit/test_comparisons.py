@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from data_pipelines.audit.groups import ANY, ClipFacts, comparisons
+from data_pipelines.audit.comparisons import ANY, ClipFacts, comparisons
 
 
 def facts(*rows):

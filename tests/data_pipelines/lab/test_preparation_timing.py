@@ -10,8 +10,7 @@ import simplejpeg
 
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.errors import UserError
-from data_pipelines.media.settings import PrepareSettings
-from data_pipelines.preparation.benchmark import (
+from data_pipelines.lab.preparation_timing import (
     OURS,
     STAGES,
     Comparison,
@@ -20,6 +19,7 @@ from data_pipelines.preparation.benchmark import (
     frame_by_frame,
     our_detector,
 )
+from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.synthetic.drawn import drawn_clips
 
 SETTINGS = PrepareSettings(size=96)

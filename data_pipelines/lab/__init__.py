@@ -1,0 +1,1 @@
+"""Laboratory: what measures the pipelines; only scripts import it."""
