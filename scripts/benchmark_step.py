@@ -14,11 +14,6 @@ from ml_collections import config_flags
 
 from data_pipelines.commands.run import run_cli
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, e.g. configs/cad.py.")
-_STEPS = flags.DEFINE_integer("steps", 50, "Timed steps.", lower_bound=1)
-_FEATURES = flags.DEFINE_bool("features", False, "Time the step on stored features, too.")
-_PROFILE = flags.DEFINE_string("profile", None, "Folder for a trace of the timed steps.")
-
 
 def main(argv: list[str]) -> int:
     """0, or 1 after one line on standard error."""
@@ -30,16 +25,28 @@ def _run() -> int:
     from cad_jax.lab.step_timing import time_step, with_features
     from cad_jax.settings.experiment import Experiment
 
-    config = Experiment.from_mapping(_CONFIG.value.to_dict())
-    profile = pathlib.Path(_PROFILE.value) if _PROFILE.value else None
-    live = time_step(config, _STEPS.value, profile)
+    args = flags.FLAGS
+    config = Experiment.from_mapping(args.config.to_dict())
+    profile = pathlib.Path(args.profile) if args.profile else None
+    live = time_step(config, args.steps, profile)
     print(live.line())
-    if _FEATURES.value:
-        stored = time_step(with_features(config), _STEPS.value)
+    if args.features:
+        stored = time_step(with_features(config), args.steps)
         print(f"{stored.line()}\nstored / live: {stored.seconds / live.seconds:.2f} of the time")
     return 0
 
 
+def define_flags(values: flags.FlagValues) -> None:
+    """Adds the command's flags to `values`."""
+    config_flags.DEFINE_config_file(
+        "config", None, "The experiment, e.g. configs/cad.py.", flag_values=values
+    )
+    flags.DEFINE_integer("steps", 50, "Timed steps.", lower_bound=1, flag_values=values)
+    flags.DEFINE_bool("features", False, "Time stored features, too.", flag_values=values)
+    flags.DEFINE_string("profile", None, "Folder for a trace of the steps.", flag_values=values)
+
+
 if __name__ == "__main__":
+    define_flags(flags.FLAGS)
     flags.mark_flag_as_required("config")
     app.run(main)

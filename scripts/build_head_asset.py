@@ -16,15 +16,19 @@ from data_pipelines.synthetic.head_asset.asset import build_asset
 
 
 def main() -> None:
+    arguments = _parser().parse_args()
+    asset = build_asset(arguments.wheel)
+    np.savez_compressed(arguments.output, allow_pickle=False, **asset)
+    print(f"{arguments.output}: {arguments.output.stat().st_size} bytes")
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("wheel", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
-    arguments = parser.parse_args()
-    asset = build_asset(arguments.wheel)
-    np.savez_compressed(arguments.output, allow_pickle=False, **asset)
-    print(f"{arguments.output}: {arguments.output.stat().st_size} bytes")
+    return parser
 
 
 if __name__ == "__main__":

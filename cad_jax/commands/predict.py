@@ -13,10 +13,7 @@ from data_pipelines.commands.run import run_cli
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 if every file got a verdict, 1 if there is no detector, 2 if some file got none."""
-    parser = argparse.ArgumentParser(prog="predict", description=__doc__, allow_abbrev=False)
-    parser.add_argument("files", type=pathlib.Path, nargs="+", help="video or sound")
-    parser.add_argument("--checkpoint", type=pathlib.Path, required=True, help="a run's --workdir")
-    args = parser.parse_args(argv)
+    args = _parser().parse_args(argv)
     return run_cli("predict", lambda: _predict(args.files, args.checkpoint))
 
 
@@ -32,3 +29,10 @@ def _predict(files: Sequence[pathlib.Path], checkpoint: pathlib.Path) -> int:
         print(json.dumps(verdict, indent=2 if len(files) == 1 else None), flush=True)
         answered &= verdict["answer"] == "yes"
     return 0 if answered else 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="predict", description=__doc__, allow_abbrev=False)
+    parser.add_argument("files", type=pathlib.Path, nargs="+", help="video or sound")
+    parser.add_argument("--checkpoint", type=pathlib.Path, required=True, help="a run's --workdir")
+    return parser

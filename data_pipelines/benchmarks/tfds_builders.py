@@ -6,9 +6,11 @@ They open what `scripts/prepare.py` wrote and prepare nothing. Metadata needs no
 
 import os
 import pathlib
+import types
 
 from tensorflow_datasets.core import read_only_builder
 
+from data_pipelines.benchmarks.registry import READERS
 from data_pipelines.errors import UserError
 from data_pipelines.records.metadata import INFO_FILE, read_metadata
 
@@ -41,37 +43,14 @@ class PreparedClips(read_only_builder.ReadOnlyBuilder, skip_registration=True):
         self._original_state = {"data_dir": os.fspath(data_dir)}  # what pickling restores it from
 
 
-class FakeavcelebClips(PreparedClips):
-    """FakeAVCeleb."""
+def _builder(dataset: str) -> type[PreparedClips]:
+    """The class by which TFDS finds a benchmark; it registers itself, and pickles by its name."""
+    body = {"__doc__": f"The benchmark `{dataset}`.", "__module__": __name__}
+    return types.new_class(
+        f"{dataset.capitalize()}Clips", (PreparedClips,), exec_body=lambda ns: ns.update(body)
+    )
 
 
-class DftimitClips(PreparedClips):
-    """DeepfakeTIMIT with VidTIMIT."""
-
-
-class FaceforensicsClips(PreparedClips):
-    """FaceForensics++ with FaceShifter and DeepFakeDetection."""
-
-
-class CelebdfClips(PreparedClips):
-    """Celeb-DF v2."""
-
-
-class IdforgeClips(PreparedClips):
-    """IDForge."""
-
-
-class DfdcClips(PreparedClips):
-    """The Deepfake Detection Challenge."""
-
-
-class LavdfClips(PreparedClips):
-    """LAV-DF."""
-
-
-class Avdeepfake1mClips(PreparedClips):
-    """AV-Deepfake1M."""
-
-
-class KodfClips(PreparedClips):
-    """KoDF."""
+BUILDERS = {name: _builder(name) for name in READERS if name != "folder"}
+# Pickle finds a class by its name here.
+globals().update({builder.__name__: builder for builder in BUILDERS.values()})

@@ -1,8 +1,9 @@
 """The benchmarks in miniature: each laid out as on disk, beside a truth table written by hand.
 
 `trees/<name>/` holds a set's lists as published (`lists/`), what a reader must give (`truth.csv`:
-one row a clip, with the file to make and why preparation loses it, if it does) and files that are
-no clips of the set (`others.txt`). Media are one short talking head under all names.
+one row a clip, with the file to make and why preparation loses it, if it does; the first file lies
+below the root that the reader is given) and files that are no clips of the set (`others.txt`).
+Media are one short talking head under all names.
 """
 
 import csv
@@ -30,17 +31,7 @@ from data_pipelines.synthetic.presets import Preset
 
 TREES = pathlib.Path(__file__).parent / "trees"
 PREPARE = pathlib.Path(__file__).parents[3] / "scripts" / "prepare.py"
-ROOTS = {
-    "avdeepfake1m": "AV-Deepfake1M",
-    "celebdf": "Celeb-DF-v2",
-    "dfdc": "DFDC",
-    "dftimit": "DeepfakeTIMIT",
-    "faceforensics": "FaceForensics++",
-    "fakeavceleb": "FakeAVCeleb_v1.2",
-    "idforge": "IDForge_v1",
-    "kodf": "KoDF",
-    "lavdf": "LAV-DF",
-}
+BENCHMARKS = sorted(path.name for path in TREES.iterdir())
 NUM_FRAMES = 20
 REAL_CLIP = pathlib.Path(os.environ.get("CAD_JAX_MEDIA", "none")) / "av2av__videos-1.webm"
 
@@ -89,7 +80,7 @@ class PreparedTree:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tests that take `benchmark` run for every one."""
     if "benchmark" in metafunc.fixturenames:
-        metafunc.parametrize("benchmark", ROOTS)
+        metafunc.parametrize("benchmark", BENCHMARKS)
 
 
 @pytest.fixture
@@ -206,7 +197,8 @@ def _build(name: str, top: pathlib.Path, media: dict[str, pathlib.Path] | None) 
             (top / line).parent.mkdir(parents=True, exist_ok=True)
             (top / line).touch()
     options = {"vidtimit": str(top / "VidTIMIT")} if name == "dftimit" else {}
-    return Tree(name, top / ROOTS[name], options, truth)
+    root = next(iter(truth.values())).path.partition("/")[0]
+    return Tree(name, top / root, options, truth)
 
 
 def _put(path: pathlib.Path, kind: str, media: dict[str, pathlib.Path] | None) -> None:
