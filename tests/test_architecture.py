@@ -50,8 +50,8 @@ ALLOWED = {
         "data_pipelines.loading data_pipelines.records"
     ),
     "cad_jax.evaluation": (
-        "data models run settings data_pipelines.errors data_pipelines.loading "
-        "data_pipelines.metrics data_pipelines.records"
+        "data models run settings data_pipelines.loading data_pipelines.metrics "
+        "data_pipelines.records"
     ),
     "cad_jax.detector": (
         "run settings data_pipelines.benchmarks data_pipelines.loading data_pipelines.media "
