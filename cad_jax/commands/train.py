@@ -40,6 +40,8 @@ _DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Join the other hosts' pr
 def main() -> None:
     """Ends the process: 0, 1 after one line on standard error, 143 where it was stopped."""
     sys.argv[:] = [sys.argv[0], *resolved_arguments(sys.argv[1:])]
+    for flag in (_CONFIG, _WORKDIR, _MODE, _STEPS, _DISTRIBUTED):  # --help shows the program's own
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[flag.name])
     app.run(_main, flags_parser=_parse)
 
 

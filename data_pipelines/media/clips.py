@@ -41,13 +41,6 @@ class _Crop:
     mouth: Float[np.ndarray, "4"]
 
 
-def prepare_clip(
-    source: ClipSource, settings: PrepareSettings, clock: StageClock | None = None
-) -> list[ClipRecord]:
-    """All windows of one clip; see `iterate_clips`, which does not hold them together."""
-    return list(iterate_clips(source, settings, clock))
-
-
 def iterate_clips(
     source: ClipSource, settings: PrepareSettings, clock: StageClock | None = None
 ) -> Iterator[ClipRecord]:

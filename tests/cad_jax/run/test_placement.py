@@ -6,8 +6,10 @@ import optax
 import pytest
 
 from cad_jax.parallel.mesh import make_mesh
+from cad_jax.parallel.rules import RuleError
 from cad_jax.run.placement import Placement, make_model, split_trainable
 from cad_jax.settings.experiment import Experiment
+from cad_jax.settings.optimizer import OptimizerConfig
 from cad_jax.training.learner import Learner
 from configs.cad import get_config
 
@@ -76,6 +78,15 @@ def test_with_fsdp_large_parameters_are_spread_by_default():
     assert bytes_a_device(spread.target) < 0.26 * bytes_a_device(whole.target)
     scales = [name for name in spread.shardings if name.endswith("/scale")]
     assert all(spread.shardings[name].is_fully_replicated for name in scales)
+
+
+def test_rules_choose_the_trainables():
+    names = ("tower/kernel", "tower/lora_a")
+    config = Experiment(optimizer=OptimizerConfig(trainable=(("lora", True), (".*", False))))
+    assert split_trainable(config, names) == (["tower/lora_a"], ["tower/kernel"])
+    config = Experiment(optimizer=OptimizerConfig(trainable=(("vision", False), (".*", True))))
+    with pytest.raises(RuleError, match="'vision' decides no parameter"):
+        split_trainable(config, names)
 
 
 def test_a_pretraining_trains_the_alignment_path_alone():

@@ -4,11 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import pytest
 
-from cad_jax.parallel.rules import RuleError
 from cad_jax.settings.optimizer import OptimizerConfig
-from cad_jax.training.optimizer import learning_rate, make_optimizer, split_trainable
+from cad_jax.training.optimizer import learning_rate, make_optimizer
 
 SHAPES = {n: jax.ShapeDtypeStruct((3,), jnp.float32) for n in ("tower/kernel", "tower/lora_a")}
 
@@ -18,13 +16,6 @@ def test_schedule_warms_up_and_decays():
     np.testing.assert_allclose(
         [rate(0), rate(5), rate(10), rate(60), rate(110)], [0, 0.5, 1, 0.505, 0.01], atol=1e-6
     )
-
-
-def test_rules_choose_the_trainables():
-    config = OptimizerConfig(trainable=(("lora", True), (".*", False)))
-    assert split_trainable(config, SHAPES) == (["tower/lora_a"], ["tower/kernel"])
-    with pytest.raises(RuleError, match="'vision' decides no parameter"):
-        split_trainable(OptimizerConfig(trainable=(("vision", False), (".*", True))), SHAPES)
 
 
 def test_matches_adamw_in_numpy():

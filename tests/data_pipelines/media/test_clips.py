@@ -8,13 +8,17 @@ import simplejpeg
 
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.media import clips
-from data_pipelines.media.clips import prepare_clip, windows
+from data_pipelines.media.clips import iterate_clips, windows
 from data_pipelines.media.clock import StageClock
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.settings import MediaLimits, PrepareSettings
 from data_pipelines.records.schema import encode_clip
 
 SETTINGS = PrepareSettings(size=96, window_s=1.0, stride_s=1.0)
+
+
+def prepare_clip(*arguments):
+    return list(iterate_clips(*arguments))
 
 
 def source(path: pathlib.Path, **known) -> ClipSource:

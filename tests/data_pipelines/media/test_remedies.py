@@ -7,7 +7,7 @@ import pytest
 import simplejpeg
 
 from data_pipelines.benchmarks.base import ClipSource
-from data_pipelines.media.clips import prepare_clip
+from data_pipelines.media.clips import iterate_clips
 from data_pipelines.media.decode import AudioTrack, VideoFrame
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.remedies import at_loudness, reencoded, sounding_span
@@ -16,6 +16,10 @@ from data_pipelines.media.settings import PrepareSettings
 SETTINGS = PrepareSettings(size=64, window_s=4.0, stride_s=4.0)
 TRIMMED = dataclasses.replace(SETTINGS, trim_silence=True)
 LOSSLESS = ("libx264", "pcm_s16le")
+
+
+def prepare_clip(*arguments):
+    return list(iterate_clips(*arguments))
 
 
 def source(path):
