@@ -12,16 +12,17 @@ import numpy as np
 from jaxtyping import Shaped
 
 from cad_jax.data import evaluated_sets, open_evaluation
-from cad_jax.evaluation import metrics
-from cad_jax.evaluation.report import evaluate_table
-from cad_jax.evaluation.scores import ScoreTable, to_videos, write_scores
+from cad_jax.evaluation.figures import evaluate_table
+from cad_jax.evaluation.score_table import ScoreTable, to_videos, write_scores
 from cad_jax.evaluation.strips import choose_clips, cut_strips
-from cad_jax.evaluation.summary import auc_with_interval, number, render
+from cad_jax.evaluation.summary import number, render, with_interval
 from cad_jax.run.placement import LoadedRun
 from cad_jax.run.scoring import Scores, make_scorer
 from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.structure import ConfigError, differences, unstructure
 from data_pipelines.loading.source import TFRecordSource
+from data_pipelines.metrics.counts import count_scores
+from data_pipelines.metrics.thresholds import best_threshold
 from data_pipelines.records.atomic import write_json
 from data_pipelines.records.metadata import recorded_split
 
@@ -65,7 +66,7 @@ def evaluate(run: LoadedRun, config: Experiment, workdir: str | pathlib.Path) ->
         videos = to_videos(table)
         if split == config.data.validation_split:
             known = (videos.label >= 0) & (videos.reason == "")
-            threshold = metrics.best_threshold(videos.label[known], videos.p_fake[known])
+            threshold = best_threshold(count_scores(videos.label[known], videos.p_fake[known]))
         if jax.process_index() == 0:
             scored = ScoredSplit(split, source, table, videos)
             _report(scored, threshold, run.step, config, output)
@@ -122,7 +123,7 @@ def _report(
     output: pathlib.Path,
 ) -> None:
     # Imported here: Matplotlib takes a second that the start of a training need not wait for.
-    from cad_jax.evaluation.picture import draw_page, write_picture
+    from cad_jax.evaluation.report_page import draw_page, write_picture
 
     output.mkdir(parents=True, exist_ok=True)
     sets = evaluated_sets(config.data, split.name)
@@ -151,7 +152,7 @@ def _report(
     title = (
         f"{' + '.join(prepared.name for prepared in sets)}, {split.name}. {description}\n"
         f"step {step}, {len(split.clips)} clips of {len(split.videos)} videos, "
-        f"AUC {auc_with_interval(of_videos['overall']['p_fake'])}, threshold of p_fake "
+        f"AUC {with_interval(of_videos['overall']['p_fake'], 'auc')}, threshold of p_fake "
         f"{number(of_videos['threshold'])} (chosen on {config.data.validation_split})"
     )
     page = draw_page(title, split.videos, of_videos, list(strips))

@@ -1,6 +1,6 @@
 """Which clips of a score table are compared with which: heads, kinds of forgery, quadrants.
 
-Owns the masks and their names; `report` measures, `picture` draws. Knows no metric.
+Owns the masks and their names; `figures` measures, `report_page` draws. Knows no metric.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Integer, Shaped
 
-from cad_jax.evaluation.scores import ScoreTable
+from cad_jax.evaluation.score_table import ScoreTable
 from data_pipelines.records.clip import OUT_OF_SYNC
 
 Rows = Bool[np.ndarray, " n"]

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cad_jax.evaluation.groups import kind_names
-from cad_jax.evaluation.scores import ScoreTable
+from cad_jax.evaluation.score_table import ScoreTable
 from data_pipelines.loading.rows import EvaluationRow
 from data_pipelines.loading.settings import ClipSpec
 from data_pipelines.loading.source import TFRecordSource

@@ -1,6 +1,6 @@
 """The evaluation report as plain text: one screen a split. What is undefined is `-`."""
 
-from cad_jax.evaluation.report import Report
+from cad_jax.evaluation.figures import Report
 
 HEADS = ("p_fake", "p_video", "p_audio", "p_mismatch")
 MOST_KINDS = 20  # more would not fit on a screen; the JSON file has them all
@@ -19,15 +19,17 @@ def render(report: Report) -> str:
     )
     if (more := len(report["kinds"]) - MOST_KINDS) > 0:
         lines.append(f"... and {more} kinds more")
-    lines.append(_operating_line(report["overall"]["p_fake"]))
+    lines += _operating_lines(report["overall"]["p_fake"])
     return "\n".join([*lines, *_original_lines(report), *_sync_lines(report)])
 
 
-def auc_with_interval(figures: Report) -> str:
-    """E.g. `0.81 (0.77-0.86)`; `-` where there is no AUC, `0.81 (-)` where there is no interval."""
-    if figures["auc"] is None:
+def with_interval(figures: Report, name: str) -> str:
+    """E.g. `0.81 (0.77-0.86)`; `-` where it is undefined, `0.81 (-)` where there is no interval."""
+    if figures[name] is None:
         return "-"
-    return f"{number(figures['auc'])} ({_interval(figures['auc_interval'])})"
+    low, high = figures[f"{name}_interval"]
+    ends = "-" if low is None else f"{number(low)}-{number(high)}"
+    return f"{number(figures[name])} ({ends})"
 
 
 def number(value: float | None) -> str:
@@ -45,7 +47,7 @@ def _rows(report: Report) -> list[list[str]]:
 
 def _row(name: str, group: Report) -> list[str]:
     fused = group["p_fake"]
-    cells = [auc_with_interval(group[head]) if head in group else "" for head in HEADS]
+    cells = [with_interval(group[head], "auc") if head in group else "" for head in HEADS]
     return [name, str(fused["fakes"]), str(fused["clips"] - fused["fakes"]), *cells]
 
 
@@ -59,16 +61,16 @@ def _aligned(rows: list[list[str]], numbers: tuple[int, ...]) -> list[str]:
     return ["  ".join(pad(i, cell) for i, cell in enumerate(row)).rstrip() for row in rows]
 
 
-def _operating_line(fused: Report) -> str:
+def _operating_lines(fused: Report) -> list[str]:
     def figure(name: str) -> str:
-        return number(fused[name])
+        return with_interval(fused, name)
 
-    return (
+    return [
         f"p_fake: accuracy {figure('accuracy')}, balanced {figure('balanced_accuracy')} at the "
-        f"threshold; AP {figure('average_precision')}, EER {figure('equal_error_rate')}, TPR "
-        f"{figure('tpr_at_fpr_1')} at 1 % FPR and {figure('tpr_at_fpr_10')} at 10 %, ECE "
-        f"{figure('calibration_error')}"
-    )
+        f"threshold; ECE {figure('calibration_error')}",
+        f"        AP {figure('average_precision')}, EER {figure('equal_error_rate')}, TPR "
+        f"{figure('tpr_at_fpr_1')} at 1 % FPR, {figure('tpr_at_fpr_10')} at 10 %",
+    ]
 
 
 def _original_lines(report: Report) -> list[str]:
@@ -83,14 +85,9 @@ def _original_lines(report: Report) -> list[str]:
 
 def _sync_lines(report: Report) -> list[str]:
     return [
-        f"sync: best offset within one frame of the truth: {number(part['within_one_frame'])} "
-        f"({_interval(part['interval'])}) of {part['clips']} {name.replace('_', ' ')}, "
+        "sync: best offset within one frame of the truth: "
+        f"{with_interval(part, 'within_one_frame')} of {part['clips']} {name.replace('_', ' ')}, "
         f"chance {number(part['chance'])}"
         for name, part in report["sync"].items()
         if part["clips"]
     ]
-
-
-def _interval(ends: list[float | None]) -> str:
-    low, high = ends
-    return "-" if low is None else f"{number(low)}-{number(high)}"

@@ -21,7 +21,8 @@ from cad_jax.types import Batch, Outputs
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.pipeline import evaluation_batches
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.metrics import auc
+from data_pipelines.metrics.counts import count_scores
+from data_pipelines.metrics.ranking import auc
 from data_pipelines.records.clip import FRAME_RATE
 
 Scores = dict[str, np.ndarray]
@@ -73,7 +74,8 @@ class Scorer:
         labels = source.column("label")[scores["clip_index"]]
         names = source.column("dataset")[scores["clip_index"]]
         rows = {str(name): (names == name) & (labels >= 0) for name in np.unique(names)}
-        return {name: float(auc(labels[of], scores["p_fake"][of])) for name, of in rows.items()}
+        counts = {name: count_scores(labels[of], scores["p_fake"][of]) for name, of in rows.items()}
+        return {name: float(auc(of)) for name, of in counts.items()}
 
     def _batches(self, source: TFRecordSource) -> Iterator[ClipBatch]:
         return iter(

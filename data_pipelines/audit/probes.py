@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from data_pipelines import metrics
 from data_pipelines.audit.clip_statistics import Features, clip_features
 from data_pipelines.audit.comparisons import ClipFacts, facts_of
+from data_pipelines.metrics import ranking
+from data_pipelines.metrics.counts import count_scores
 from data_pipelines.records.clip import FAKE, REAL, ClipRecord
 
 WARNING = 0.6  # a probe's AUC above this belongs in the report
@@ -90,7 +91,7 @@ def joint_probes(rows: Sequence[AuditRow]) -> list[ProbeResult]:
 
 def auc(scores: Float[np.ndarray, " n"], labels: Bool[np.ndarray, " n"]) -> float:
     """Area under the ROC curve; 0.5 where a class is empty: a probe without evidence."""
-    value = metrics.auc(labels.astype(np.int32), scores)
+    value = float(ranking.auc(count_scores(labels.astype(np.int32), scores)))
     return 0.5 if np.isnan(value) else value
 
 

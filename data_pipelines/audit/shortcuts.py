@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from data_pipelines import metrics
 from data_pipelines.audit.probes import (
     WARNING,
     AuditRow,
@@ -21,6 +20,8 @@ from data_pipelines.audit.probes import (
     fit_and_score,
     names_of,
 )
+from data_pipelines.metrics import ranking
+from data_pipelines.metrics.bootstrap import bootstrap_intervals
 
 Entry = dict[str, Any]
 
@@ -119,10 +120,8 @@ def _figures(
     draws: int,
 ) -> Entry:
     groups = np.array([row.facts.group for row in rows], np.str_)
-    interval = math.nan, math.nan
-    if all(len(np.unique(groups[labels == label])) > 1 for label in (False, True)):
-        truth = labels.astype(np.int32)
-        interval = metrics.bootstrap_interval(metrics.auc, truth, scores, groups, draws)
+    truth = labels.astype(np.int32)
+    interval = bootstrap_intervals({"auc": ranking.auc}, truth, scores, groups, draws)["auc"]
     value = auc(scores, labels)
     return {
         "auc": value,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cad_jax.evaluation.scores import ScoreTable
+from cad_jax.evaluation.score_table import ScoreTable
 
 NAN = float("nan")
 HEADER = (

@@ -1,7 +1,7 @@
 import numpy as np
 
 from cad_jax.evaluation import groups
-from cad_jax.evaluation.scores import ScoreTable
+from cad_jax.evaluation.score_table import ScoreTable
 
 
 def head(table, name):

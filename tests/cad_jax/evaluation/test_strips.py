@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cad_jax.evaluation.evaluate import score_table
-from cad_jax.evaluation.scores import ScoreTable
+from cad_jax.evaluation.score_table import ScoreTable
 from cad_jax.evaluation.strips import choose_clips, cut_strips
 from data_pipelines.loading.settings import ClipSpec
 from data_pipelines.loading.source import TFRecordSource

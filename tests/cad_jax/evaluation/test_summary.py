@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cad_jax.evaluation.report import evaluate_table
-from cad_jax.evaluation.scores import ScoreTable
+from cad_jax.evaluation.figures import evaluate_table
+from cad_jax.evaluation.score_table import ScoreTable
 from cad_jax.evaluation.summary import MOST_KINDS, render
 
 
@@ -28,6 +28,19 @@ def test_the_columns_line_up(report):
     assert rows[0].split()[:4] == ["all", "5", "3", "0.73"]
     assert max(map(len, text.splitlines())) < 130
     assert "nan" not in text
+
+
+def test_the_operating_point_stands_with_its_intervals(report):
+    text = render(report)
+    fused = report["overall"]["p_fake"]
+    lines = text.splitlines()
+    (first,) = (i for i, line in enumerate(lines) if line.startswith("p_fake: accuracy"))
+    pair = lines[first : first + 2]
+    low, high = fused["average_precision_interval"]
+    value = fused["average_precision"]
+    assert f"AP {value:.2f} ({low:.2f}-{high:.2f})" in pair[1]
+    assert sum(line.count("-0.") + line.count("-1.") for line in pair) == 7  # ends of intervals
+    assert max(map(len, pair)) <= 120
 
 
 def test_a_head_that_has_nothing_to_find_stays_empty(report):

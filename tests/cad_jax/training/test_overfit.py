@@ -4,7 +4,7 @@ import pytest
 
 from cad_jax.data import open_training
 from cad_jax.evaluation.evaluate import score_table
-from cad_jax.evaluation.report import evaluate_table
+from cad_jax.evaluation.figures import evaluate_table
 from cad_jax.run.placement import load_run
 from cad_jax.run.scoring import make_scorer
 from cad_jax.training.loop import train

@@ -15,13 +15,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from cad_jax.evaluation import groups, metrics
+from cad_jax.evaluation import groups
+from cad_jax.evaluation.figures import FRAME_MS, OFFSETS_MS, Report
 from cad_jax.evaluation.groups import Group
-from cad_jax.evaluation.report import FRAME_MS, Report
-from cad_jax.evaluation.scores import ScoreTable
+from cad_jax.evaluation.score_table import ScoreTable
 from cad_jax.evaluation.strips import Strip
-from cad_jax.evaluation.summary import HEADS, auc_with_interval
-from cad_jax.models.sync import OFFSETS
+from cad_jax.evaluation.summary import HEADS, with_interval
+from data_pipelines.metrics.counts import count_scores
+from data_pipelines.metrics.ranking import roc
 from data_pipelines.records.atomic import atomic_writer
 
 MOST_KINDS = 12  # of forgery that curves and bars show, the most frequent ones
@@ -81,8 +82,8 @@ def _draw_roc(axes: Axes, table: ScoreTable, report: Report) -> None:
         if figures["auc"] is None:
             return
         rows = group.rows(fused)
-        curve = metrics.roc(fused.labels[rows], fused.scores[rows])
-        label = f"{_short(group.name)}  {auc_with_interval(figures)}"
+        curve = roc(count_scores(fused.labels[rows], fused.scores[rows]))
+        label = f"{_short(group.name)}  {with_interval(figures, 'auc')}"
         axes.plot(curve.fpr, curve.tpr, label=label, **style)  # type: ignore[arg-type]
 
     draw(groups.overall(table), report["overall"]["p_fake"], color="black", linewidth=2.2)
@@ -138,7 +139,7 @@ def _draw_scores(axes: Axes, table: ScoreTable, threshold: float | None) -> None
 
 def _draw_offsets(axes: Axes, table: ScoreTable) -> None:
     axes.set_title("Best offset of sound against lips")
-    bins = FRAME_MS * np.arange(OFFSETS[0] - 0.5, OFFSETS[-1] + 1)
+    bins = np.append(OFFSETS_MS, OFFSETS_MS[-1] + FRAME_MS) - FRAME_MS / 2
     parts = {"in sync": table.label_sync == 1, "out of sync": table.label_sync == 0}
     _histograms(axes, table.best_offset_ms, bins, parts)
     axes.set(xlabel="milliseconds by which the sound seems late")

@@ -7,13 +7,11 @@ import csv
 import dataclasses
 import io
 import os
-import pathlib
 from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer, Shaped
 
-from data_pipelines.errors import UserError
 from data_pipelines.records.atomic import atomic_writer
 
 Texts = Shaped[np.ndarray, " n"]
@@ -112,34 +110,6 @@ def write_scores(table: ScoreTable, path: str | os.PathLike[str]) -> None:
         write(text.getvalue().encode())
 
 
-def read_scores(path: str | os.PathLike[str]) -> ScoreTable:
-    """Reads what `write_scores` wrote.
-
-    Raises:
-        UserError: another header, a row of another length, a cell of the wrong kind, or values that
-            `ScoreTable` refuses; names the file and, where there is one, the line.
-        OSError: the file cannot be read.
-    """
-    path = pathlib.Path(path)
-    columns: dict[str, list] = {name: [] for name in COLUMNS}
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.reader(file)
-        try:
-            if (header := next(reader, [])) != list(COLUMNS):
-                raise ValueError(f"not a score table: the header is {','.join(header)[:80]!r}")
-            for row in reader:
-                if len(row) != len(COLUMNS):
-                    raise ValueError(f"{len(row)} cells instead of {len(COLUMNS)}")
-                for name, cell in zip(COLUMNS, row, strict=True):
-                    columns[name].append(_parse(name, cell))
-        except (ValueError, csv.Error) as error:
-            raise UserError(f"{path}, line {reader.line_num}: {error}") from error
-    try:
-        return ScoreTable(**{name: np.array(columns[name], _dtype(name)) for name in COLUMNS})
-    except (ValueError, OverflowError) as error:
-        raise UserError(f"{path}: {error}") from error
-
-
 def to_videos(table: ScoreTable) -> ScoreTable:
     """One row per video, from its clips: those whose id is the same up to the last `#`.
 
@@ -221,9 +191,3 @@ def _cells(table: ScoreTable, column: str) -> list[str]:
     if column in _NUMBERS:
         return ["" if np.isnan(value) else repr(value) for value in values]
     return [str(value) for value in values]
-
-
-def _parse(column: str, cell: str) -> str | int | float:
-    if column in _NUMBERS:
-        return float(cell) if cell else np.nan
-    return int(cell) if column in _LABELS else cell

@@ -1,20 +1,25 @@
+import csv
+
 import numpy as np
 import pytest
 
-from cad_jax.evaluation.scores import COLUMNS, ScoreTable, read_scores, to_videos, write_scores
-from data_pipelines.errors import UserError
+from cad_jax.evaluation.score_table import COLUMNS, ScoreTable, to_videos, write_scores
 
 
-def assert_same(got, want):
-    for name in COLUMNS:
-        np.testing.assert_array_equal(getattr(got, name), getattr(want, name), err_msg=name)
+def cells_of(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    return {name: [row[i] for row in rows] for i, name in enumerate(header)}
 
 
-def test_csv_reads_back_equal(table, tmp_path):
+def test_csv_has_the_columns_in_their_order(table, tmp_path):
     path = tmp_path / "scores.csv"
     write_scores(table, path)
-    assert_same(read_scores(path), table)
-    assert path.read_text().splitlines()[0] == ",".join(COLUMNS)
+    cells = cells_of(path)
+    assert tuple(cells) == COLUMNS
+    assert cells["clip_id"] == table.clip_id.tolist()
+    assert cells["label"] == ["0", "0", "1", "1", "1", "1", "0", "1", "-1"]
+    assert cells["p_audio"] == ["0.1", "0.2", "0.3", "0.9", "0.8", "0.2", "", "", ""]
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -22,15 +27,18 @@ def test_csv_keeps_every_bit_and_awkward_names(columns, tmp_path):
     columns["p_fake"][:8] = np.random.default_rng(0).random(8)
     columns["clip_id"] = np.array(['a/comma, "quote"\nänd line.mp4#0', *columns["clip_id"][1:]])
     columns["method_video"] = np.where(columns["method_video"] == "swap", 'x, "y"\nz', "none")
-    table = ScoreTable(**columns)
-    write_scores(table, tmp_path / "scores.csv")
-    assert_same(read_scores(tmp_path / "scores.csv"), table)
+    write_scores(ScoreTable(**columns), tmp_path / "scores.csv")
+    cells = cells_of(tmp_path / "scores.csv")
+    assert cells["clip_id"] == columns["clip_id"].tolist()
+    assert cells["method_video"] == columns["method_video"].tolist()
+    assert [float(cell or "nan") for cell in cells["p_fake"][:8]] == columns["p_fake"][:8].tolist()
 
 
 def test_an_empty_table_is_a_table(table, tmp_path):
     empty = table.select(np.zeros(len(table), bool))
     write_scores(empty, tmp_path / "scores.csv")
-    assert len(read_scores(tmp_path / "scores.csv")) == len(to_videos(empty)) == 0
+    assert set(map(len, cells_of(tmp_path / "scores.csv").values())) == {0}
+    assert len(to_videos(empty)) == 0
 
 
 def test_select_takes_masks_and_orders(table):
@@ -54,34 +62,6 @@ def test_wrong_values_name_clip_and_column(columns, column, value, message):
     columns[column][0] = value
     with pytest.raises(ValueError, match=message):
         ScoreTable(**columns)
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda lines: [], "not a score table"),
-        (lambda lines: ["a,b,c"], "line 1: not a score table: the header is 'a,b,c'"),
-        (lambda lines: [*lines, "cut,short"], "line 3: 2 cells instead of 18"),
-        (lambda lines: [lines[0], lines[1].replace("0.1,", "zero,")], "line 2: .*'zero'"),
-        (lambda lines: [*lines, lines[1]], "scored more than once"),
-        (lambda lines: [lines[0], lines[1].replace("none", "x" * 200_000)], "field larger"),
-    ],
-)
-def test_a_damaged_file_is_one_clear_line(table, tmp_path, damage, message):
-    path = tmp_path / "scores.csv"
-    write_scores(table.select(np.array([0])), path)
-    path.write_text("\n".join(damage(path.read_text().splitlines())))
-    with pytest.raises(UserError, match=message) as caught:
-        read_scores(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_binary_file_is_refused(tmp_path):
-    path = tmp_path / "scores.csv"
-    path.write_bytes(b"\xff\xfe\x00\x01" * 10)
-    with pytest.raises(UserError, match=r"scores\.csv"):
-        read_scores(path)
 
 
 def test_videos_average_their_clips(table):

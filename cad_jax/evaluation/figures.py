@@ -1,26 +1,40 @@
-"""The evaluation report: the metrics of a score table, overall and by group.
+"""The figures of a score table, overall and by group of clips: the evaluation report.
 
-Owns what is measured of which group; the groups are in `groups`, the metrics in `metrics`. A report
-is JSON-ready: what is undefined is null.
+Owns what is measured of which group; the groups are in `groups`, the metrics in
+`data_pipelines.metrics`. A report is JSON-ready: beside each figure `x` stands `x_interval`, its
+95 % bootstrap interval over clusters, and what is undefined is null.
 """
 
+import functools
 import math
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
-from cad_jax.evaluation import groups, metrics
+from cad_jax.evaluation import groups
 from cad_jax.evaluation.groups import Group, Head
-from cad_jax.evaluation.scores import ScoreTable
+from cad_jax.evaluation.score_table import ScoreTable
 from cad_jax.models.sync import OFFSETS
-from data_pipelines.metrics import auc, bootstrap_interval
+from data_pipelines.metrics.bootstrap import Interval, Metric, bootstrap_intervals
+from data_pipelines.metrics.calibration import expected_calibration_error
+from data_pipelines.metrics.counts import ScoreCounts, count_scores
+from data_pipelines.metrics.ranking import (
+    auc,
+    average_precision,
+    equal_error_rate,
+    tpr_at_fpr,
+    within_pair_auc,
+)
+from data_pipelines.metrics.thresholds import accuracy, balanced_accuracy
 from data_pipelines.records.clip import FRAME_RATE
 
 Report = dict[str, Any]
 HEAD_THRESHOLD = 0.5  # of p_video, p_audio, p_mismatch; only p_fake has a chosen threshold
 FRAME_MS = 1000 / FRAME_RATE
+OFFSETS_MS = FRAME_MS * np.array(OFFSETS)  # among which the detector chooses the best
 
 
 def evaluate_table(table: ScoreTable, threshold: float, draws: int = 1000, seed: int = 0) -> Report:
@@ -28,9 +42,9 @@ def evaluate_table(table: ScoreTable, threshold: float, draws: int = 1000, seed:
 
     Args:
         table: scores of clips, or of videos.
-        threshold: of p_fake, chosen on validation clips (`metrics.best_threshold`); nan where they
+        threshold: of p_fake, chosen on validation clips (`best_threshold`); nan where they
             had none.
-        draws, seed: of the bootstrap behind each 95 % interval; see `bootstrap_interval`.
+        draws, seed: of the bootstrap behind each 95 % interval; see `bootstrap_intervals`.
 
     Returns:
         coverage: how many clips there are, were scored and are left out for want of a label, and
@@ -91,34 +105,44 @@ def _figures(
 ) -> Report:
     """The metrics of one head over some rows."""
     labels, scores, clusters = head.labels[rows], head.scores[rows], table.cluster[rows]
-    interval = np.nan, np.nan
-    if all(len(np.unique(clusters[labels == label])) > 1 for label in (0, 1)):
-        # With one forged identity the draws would vary the genuine ones only: feigned certainty.
-        interval = bootstrap_interval(auc, labels, scores, clusters, draws, seed=seed)
-    figures = {
-        "auc": auc(labels, scores),
-        "average_precision": metrics.average_precision(labels, scores),
-        "equal_error_rate": metrics.equal_error_rate(labels, scores),
-        "accuracy": metrics.accuracy(labels, scores, threshold),
-        "balanced_accuracy": metrics.balanced_accuracy(labels, scores, threshold),
-        "tpr_at_fpr_1": metrics.tpr_at_fpr(labels, scores, 0.01),
-        "tpr_at_fpr_10": metrics.tpr_at_fpr(labels, scores, 0.1),
-        "calibration_error": metrics.expected_calibration_error(labels, scores),
-    }
+    metrics = _metrics(threshold)
+    intervals = bootstrap_intervals(metrics, labels, scores, clusters, draws, seed=seed)
     return {
         "clips": len(labels),
         "fakes": int((labels == 1).sum()),
         "clusters": len(np.unique(clusters)),
         "threshold": _or_null(threshold),
-        "auc_interval": [_or_null(end) for end in interval],
-        **{name: _or_null(value) for name, value in figures.items()},
+        **_with_intervals(metrics, count_scores(labels, scores), intervals),
     }
+
+
+def _metrics(threshold: float) -> dict[str, Metric]:
+    return {
+        "auc": auc,
+        "average_precision": average_precision,
+        "equal_error_rate": equal_error_rate,
+        "accuracy": functools.partial(accuracy, threshold=threshold),
+        "balanced_accuracy": functools.partial(balanced_accuracy, threshold=threshold),
+        "tpr_at_fpr_1": functools.partial(tpr_at_fpr, fpr=0.01),
+        "tpr_at_fpr_10": functools.partial(tpr_at_fpr, fpr=0.1),
+        "calibration_error": expected_calibration_error,
+    }
+
+
+def _with_intervals(
+    metrics: Mapping[str, Metric], counts: ScoreCounts, intervals: Mapping[str, Interval]
+) -> Report:
+    figures = {}
+    for name, metric in metrics.items():
+        figures[name] = _or_null(float(metric(counts)))
+        figures[f"{name}_interval"] = [_or_null(end) for end in intervals[name]]
+    return figures
 
 
 def _within_originals(table: ScoreTable, fused: Head) -> Report:
     rows = groups.overall(table).rows(fused) & (table.pair_id != "")
     originals = np.char.add(np.char.add(table.dataset, "/"), table.pair_id)
-    result = metrics.within_pair_auc(fused.labels[rows], fused.scores[rows], originals[rows])
+    result = within_pair_auc(fused.labels[rows], fused.scores[rows], originals[rows])
     return {"auc": _or_null(result.auc), "comparisons": result.comparisons}
 
 
@@ -131,18 +155,15 @@ def _offset_figures(
     """
     rows = rows & np.isfinite(table.best_offset_ms)
     truth, clusters = table.sync_delay_ms[rows], table.cluster[rows]
-    hits = (np.abs(table.best_offset_ms[rows] - truth) <= FRAME_MS).astype(np.int32)
-    offsets = FRAME_MS * np.array(OFFSETS)[:, None]
-    share, chance, interval = np.nan, np.nan, (np.nan, np.nan)
-    if rows.any():
-        share, chance = hits.mean(), (np.abs(offsets - truth) <= FRAME_MS).mean()
-        interval = bootstrap_interval(
-            lambda drawn, _: float(drawn.mean()), hits, hits * 1.0, clusters, draws, seed=seed
-        )
+    hits = (np.abs(table.best_offset_ms[rows] - truth) <= FRAME_MS).astype(np.float64)
+    # A share of hits is the accuracy where everything ought to be hit.
+    metrics: dict[str, Metric] = {"within_one_frame": functools.partial(accuracy, threshold=0.5)}
+    wanted = np.ones(len(hits), np.int32)
+    intervals = bootstrap_intervals(metrics, wanted, hits, clusters, draws, seed=seed)
+    chance = (np.abs(OFFSETS_MS[:, None] - truth) <= FRAME_MS).mean() if rows.any() else np.nan
     return {
         "clips": int(rows.sum()),
-        "within_one_frame": _or_null(share),
-        "interval": [_or_null(end) for end in interval],
+        **_with_intervals(metrics, count_scores(wanted, hits), intervals),
         "chance": _or_null(chance),
     }
 

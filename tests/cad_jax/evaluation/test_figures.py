@@ -3,9 +3,14 @@ import json
 import numpy as np
 import pytest
 
-from cad_jax.evaluation.report import evaluate_table
-from cad_jax.evaluation.scores import ScoreTable
+from cad_jax.evaluation.figures import evaluate_table
+from cad_jax.evaluation.score_table import ScoreTable
 from data_pipelines.records.atomic import write_json
+
+FIGURES = (
+    "auc", "average_precision", "equal_error_rate", "accuracy", "balanced_accuracy",
+    "tpr_at_fpr_1", "tpr_at_fpr_10", "calibration_error",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -33,6 +38,32 @@ def test_overall_by_hand(report):
     assert 0 <= low < 11 / 15 < high <= 1
 
 
+def test_every_figure_has_an_interval(report):
+    fused = report["overall"]["p_fake"]
+    for name in FIGURES:
+        low, high = fused[f"{name}_interval"]
+        assert 0 <= low <= high <= 1, name
+        assert low < high, name
+    assert {name for name in fused if name.endswith("_interval")} == {
+        f"{name}_interval" for name in FIGURES
+    }
+
+
+def test_intervals_are_of_the_clips_drawn_again(table):
+    """The chosen threshold and the people count: the accuracy of whole people, drawn anew."""
+    report = evaluate_table(table, threshold=0.65, draws=50, seed=3)["overall"]["p_fake"]
+    known = table.select(table.label >= 0)
+    people = np.unique(known.cluster)
+    rng = np.random.default_rng(3)
+    values = []
+    for _ in range(50):
+        drawn = people[rng.integers(len(people), size=len(people))]
+        clips = np.concatenate([np.flatnonzero(known.cluster == person) for person in drawn])
+        values.append(np.mean((known.p_fake >= 0.65)[clips] == known.label[clips]))
+    want = np.quantile(values, [0.025, 0.975])
+    np.testing.assert_allclose(report["accuracy_interval"], want, rtol=0, atol=1e-12)
+
+
 def test_heads_are_held_against_their_own_labels(report):
     overall = report["overall"]
     assert {name: (head["clips"], head["fakes"]) for name, head in overall.items()} == {
@@ -58,7 +89,8 @@ def test_groups_by_hand(report):
 def test_one_forged_identity_has_no_interval(report):
     """Resampling the genuine clips alone would say how sure one is of them only."""
     assert report["kinds"]["a: swap / none"]["p_fake"]["auc"] == 1.0
-    assert report["kinds"]["a: swap / none"]["p_fake"]["auc_interval"] == [None, None]
+    kind = report["kinds"]["a: swap / none"]["p_fake"]
+    assert all(kind[f"{name}_interval"] == [None, None] for name in FIGURES)
     assert report["overall"]["p_video"]["auc_interval"] != [None, None]
 
 
@@ -69,10 +101,10 @@ def test_offsets_within_one_frame_by_hand(columns):
     sync = evaluate_table(ScoreTable(**columns), threshold=0.5, draws=200)["sync"]
     assert (sync["in_sync"]["clips"], sync["in_sync"]["within_one_frame"]) == (2, 0.5)
     np.testing.assert_allclose(sync["in_sync"]["chance"], 3 / 31)  # -40, 0, 40 of -600 ... 600
-    assert sync["in_sync"]["interval"] == [None, None]  # both of one identity
+    assert sync["in_sync"]["within_one_frame_interval"] == [None, None]  # both of one identity
     assert (sync["delayed"]["clips"], sync["delayed"]["within_one_frame"]) == (2, 0.5)
     np.testing.assert_allclose(sync["delayed"]["chance"], (3 + 2) / 2 / 31)  # -360, -320
-    assert sync["delayed"]["interval"] == [0.0, 1.0]
+    assert sync["delayed"]["within_one_frame_interval"] == [0.0, 1.0]
 
 
 def test_a_group_of_one_class_is_null_not_an_error(table, tmp_path):
@@ -81,6 +113,7 @@ def test_a_group_of_one_class_is_null_not_an_error(table, tmp_path):
     assert fused["auc"] is None
     assert fused["auc_interval"] == [None, None]
     assert fused["accuracy"] == 3 / 5
+    assert fused["accuracy_interval"] != [None, None]
     write_json(report, tmp_path / "metrics.json")
     assert json.loads((tmp_path / "metrics.json").read_text()) == report
 

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cad_jax.evaluation.picture import MOST_KINDS, draw_page, write_picture
-from cad_jax.evaluation.report import evaluate_table
-from cad_jax.evaluation.scores import ScoreTable
+from cad_jax.evaluation.figures import evaluate_table
+from cad_jax.evaluation.report_page import MOST_KINDS, draw_page, write_picture
+from cad_jax.evaluation.score_table import ScoreTable
 from cad_jax.evaluation.strips import Strip
 
 STRIPS = [Strip(f"strip {i}", np.full((32, 160, 3), 60 * i, np.uint8)) for i in range(3)]
