@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from data_pipelines.forgeries.operations import OPERATIONS
 from data_pipelines.loading.augment import augment_row
 from data_pipelines.loading.draw import Draw, TrainingDraws
-from data_pipelines.loading.outcomes import EXCHANGED, SHIFTED
+from data_pipelines.loading.outcomes import EXCHANGED, SHIFTED, UNTOUCHED
 from data_pipelines.loading.pseudo_fake import exchange_sound, forge_cut
 from data_pipelines.loading.settings import ClipSpec
 from data_pipelines.loading.source import Sample, TFRecordSource
@@ -23,8 +23,6 @@ from data_pipelines.loading.transforms import (
     clip_row,
     cut_window,
     row_of_cut,
-    without_audio,
-    without_video,
 )
 from data_pipelines.loading.window import centre_window
 from data_pipelines.records.clip import OUT_OF_SYNC, ClipRecord
@@ -58,26 +56,30 @@ class TrainingRow:
         cut = self._forge(self._cut(sample.clip, draw), draw, rng)
         pair = int(self.draws.source.pairs[draw.position])
         row = row_of_cut(cut, self.draws.spec, draw.position, pair)
-        row = row if draw.has_video else without_video(row)
-        row = row if draw.has_audio else without_audio(row)
         return augment_row(row, self.draws.config, rng)
 
     def _cut(self, clip: ClipRecord, draw: Draw) -> Cut:
+        """The window without what the row will not have: that is not even decoded."""
+        if not draw.has_video:
+            clip = dataclasses.replace(clip, frames=())
+        if not draw.has_audio:
+            clip = dataclasses.replace(clip, audio=clip.audio[:0])
         every_frame = bool(draw.operation) and OPERATIONS[draw.operation].over_time
         return cut_window(clip, self.draws.spec, draw.window, every_frame=every_frame)
 
     def _forge(self, cut: Cut, draw: Draw, rng: np.random.Generator) -> Cut:
+        changes_picture = bool(draw.operation) and not OPERATIONS[draw.operation].touches_sound
+        is_there = draw.has_video if changes_picture else draw.has_audio
+        if draw.kind == UNTOUCHED or not is_there:
+            return cut
         if draw.kind == SHIFTED:
             return dataclasses.replace(cut, label_sync=OUT_OF_SYNC)
-        other = None
-        if draw.donor >= 0 and (other := self._sound_of_donor(draw)) is None:
+        other = self._sound_of_donor(draw) if draw.donor >= 0 else None
+        if draw.donor >= 0 and other is None:
             return cut
         if draw.kind == EXCHANGED and other is not None:
             return exchange_sound(cut, other)
-        if draw.operation:
-            strength = self.draws.config.pseudo_fake_traces
-            return forge_cut(cut, draw.operation, strength, rng, other)
-        return cut
+        return forge_cut(cut, draw.operation, self.draws.config.pseudo_fake_traces, rng, other)
 
     def _sound_of_donor(self, draw: Draw) -> Float32[np.ndarray, " s"] | None:
         """As much of it as a window holds; None where the record is corrupt."""

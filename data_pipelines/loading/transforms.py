@@ -16,7 +16,7 @@ from data_pipelines.errors import UserError
 from data_pipelines.loading.settings import ClipSpec
 from data_pipelines.loading.source import Sample
 from data_pipelines.loading.window import Window, cut_sound, extent_of, sounding
-from data_pipelines.records.clip import FRAME_RATE, UNKNOWN, ClipRecord, present_labels
+from data_pipelines.records.clip import FRAME_RATE, UNKNOWN, ClipRecord, Labels, present_labels
 
 ClipRow = dict[str, np.ndarray]
 
@@ -110,14 +110,10 @@ def row_of_cut(cut: Cut, spec: ClipSpec, clip_index: int, pair: int) -> ClipRow:
     row = blank_row(spec, clip_index)
     _fill_picture(row, cut, spec)
     row["waveform"], row["waveform_mask"] = cut.waveform, cut.waveform_mask
-    row |= _scalars(
-        has_video=bool(row["frame_mask"].any()),
-        has_audio=bool(row["waveform_mask"].any()),
-        valid=True,
-    )
-    row |= _labels(cut.label_video, cut.label_audio, cut.label_sync)
     row["pair"] = np.asarray(pair, np.int32)
-    return relabel(row)
+    there = bool(row["frame_mask"].any()), bool(row["waveform_mask"].any())
+    labels = present_labels(cut.label_video, cut.label_audio, cut.label_sync, *there)
+    return row | _labels(labels) | _scalars(has_video=there[0], has_audio=there[1], valid=True)
 
 
 def blank_row(spec: ClipSpec, clip_index: int) -> ClipRow:
@@ -133,8 +129,7 @@ def blank_row(spec: ClipSpec, clip_index: int) -> ClipRow:
         "waveform": np.zeros(spec.num_samples, np.float32),
         "waveform_mask": np.zeros(spec.num_bins, bool),
         **_scalars(has_video=False, has_audio=False, valid=False),
-        **_labels(UNKNOWN, UNKNOWN, UNKNOWN),
-        "label": np.asarray(UNKNOWN, np.int32),
+        **_labels(Labels(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)),
         "pair": np.asarray(-1, np.int32),
         "clip_index": np.asarray(clip_index, np.int32),
     }
@@ -145,28 +140,9 @@ def frame_bins(spec: ClipSpec) -> Int[np.ndarray, " t"]:
     return ((np.arange(spec.frames) + 0.5) * spec.num_bins / spec.frames).astype(int)
 
 
-def without_video(row: ClipRow) -> ClipRow:
-    """The row as if the clip had no picture; labels follow."""
-    blanks = ("frames", "frame_mask", "mouth_frames", "mouth_mask", "has_video")
-    return relabel(row | {key: np.zeros_like(row[key]) for key in blanks})
-
-
-def without_audio(row: ClipRow) -> ClipRow:
-    """The row as if the clip had no sound; labels follow."""
-    blanks = ("waveform", "waveform_mask", "has_audio")
-    return relabel(row | {key: np.zeros_like(row[key]) for key in blanks})
-
-
-def relabel(row: ClipRow) -> ClipRow:
-    """Makes the labels agree with what is there: nothing is known of a missing modality."""
-    keys = ("label_video", "label_audio", "label_sync", "has_video", "has_audio")
-    labels = present_labels(*(row[key].item() for key in keys))
-    return row | _labels(*labels[:3]) | {"label": np.asarray(labels.any, np.int32)}
-
-
-def _labels(video: int, audio: int, sync: int) -> ClipRow:
-    labels = {"label_video": video, "label_audio": audio, "label_sync": sync}
-    return {name: np.asarray(value, np.int32) for name, value in labels.items()}
+def _labels(labels: Labels) -> ClipRow:
+    names = ("label_video", "label_audio", "label_sync", "label")
+    return {name: np.asarray(value, np.int32) for name, value in zip(names, labels, strict=True)}
 
 
 def _scalars(**flags: bool) -> ClipRow:

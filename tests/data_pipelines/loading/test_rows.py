@@ -9,6 +9,8 @@ import pytest
 from data_pipelines.loading.draw import TrainingDraws
 from data_pipelines.loading.rows import EvaluationRow, TrainingRow
 from data_pipelines.loading.settings import AugmentConfig, ClipSpec
+from data_pipelines.loading.source import Sample
+from data_pipelines.loading.transforms import clip_row
 
 SPEC = ClipSpec(seconds=0.4, frames=2, image_size=16)
 SHIFT = AugmentConfig(sync_shift=1.0, sync_shift_seconds=(0.2, 0.3))
@@ -132,6 +134,19 @@ def test_the_place_in_the_donor_s_sound_is_drawn(write_source, make_clip):
     assert len(starts) > 30
     assert min(starts) < 3000
     assert max(starts) > 22000
+
+
+def test_dropping_a_modality_leaves_the_row_of_a_clip_without_it(
+    write_source, make_clip, without_sound, without_picture
+):
+    clip = make_clip(20, label_video=1, label_sync=0)
+    for name, without in (("drop_audio", without_sound), ("drop_video", without_picture)):
+        draws = TrainingDraws(write_source([clip]), SPEC, AugmentConfig(**{name: 1.0}), seed=0)
+        row = TrainingRow(draws)(draws[0], np.random.default_rng(0))
+        expected = clip_row(Sample(0, without(clip)), SPEC, draws[0].window, 0)
+        assert row.keys() == expected.keys()
+        for key, value in expected.items():
+            np.testing.assert_array_equal(row[key], value, err_msg=key)
 
 
 def test_a_window_holds_some_of_what_the_clip_has(write_source, make_clip):

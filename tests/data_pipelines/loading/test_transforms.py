@@ -16,8 +16,6 @@ from data_pipelines.loading.transforms import (
     crop_square,
     frame_bins,
     smooth_mouths,
-    without_audio,
-    without_video,
 )
 from data_pipelines.loading.window import Window
 
@@ -103,20 +101,6 @@ def test_sound_that_lies_outside_the_window_counts_as_missing(make_clip):
     row = clip_row(Sample(0, clip), SPEC, Window(0), -1)
     assert not row["has_audio"]
     assert labels(row) == (0, -1, -1, 0)
-
-
-def test_dropping_a_modality_leaves_the_row_of_a_clip_without_it(
-    make_clip, without_sound, without_picture
-):
-    clip = make_clip(label_video=1, label_sync=0)
-    row = clip_row(Sample(0, clip), SPEC, Window(0), 4)
-    for dropped, changed in ((without_audio, without_sound), (without_video, without_picture)):
-        expected = clip_row(Sample(0, changed(clip)), SPEC, Window(0), 4)
-        ours = dropped(row)
-        assert ours.keys() == expected.keys()
-        for key, value in expected.items():
-            np.testing.assert_array_equal(ours[key], value, err_msg=key)
-    assert labels(row) == (1, 0, 0, 1)
 
 
 def test_a_blank_row_is_shaped_like_any_other(make_clip):
