@@ -12,6 +12,7 @@ import pytest
 
 from cad_jax.data import open_evaluation
 from cad_jax.evaluation.evaluate import clusters, evaluate, score_table
+from cad_jax.run.placement import load_run
 from cad_jax.run.scoring import make_scorer
 from cad_jax.settings.structure import ConfigError
 from cad_jax.training.loop import train
