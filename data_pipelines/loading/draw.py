@@ -90,9 +90,9 @@ class Draw:
 class TrainingDraws:
     """Row number -> `Draw`; an endless Grain `RandomAccessDataSource`.
 
-    Clips come in `TrainingOrder`, those of unequal odds as strata of their own. What becomes of a
-    stratum's n-th clip is read off an additive recurrence in n, so that of any 2,000 rows in
-    succession each kind has its share to within a few rows.
+    Clips come in `TrainingOrder`, those of unequal labels or odds as strata of their own. What
+    becomes of a stratum's n-th clip is read off an additive recurrence in n, so that of any 2,000
+    rows in succession each kind and each label has its share to within a few rows.
 
     A pickled copy carries what it was made of and works out the rest again.
     """
@@ -145,7 +145,7 @@ class TrainingDraws:
 
     @functools.cached_property
     def _order(self) -> TrainingOrder:
-        strata = divided(self._strata or make_strata(self.source), self.outcomes.odds_numbers)
+        strata = divided(self._strata or make_strata(self.source), self.outcomes.groups)
         return TrainingOrder(strata, self.seed)
 
     @functools.cached_property

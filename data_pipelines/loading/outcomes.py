@@ -155,11 +155,14 @@ class Outcomes:
         return [(list(of), np.cumsum(list(of.values()))) for of in odds]
 
     @functools.cached_property
-    def odds_numbers(self) -> Int32[np.ndarray, " n"]:
-        """By position a number that clips of equal odds share, whatever their labels."""
-        odds = [tuple(situation.odds(self.config).items()) for situation in self.situations]
-        known = {of: number for number, of in enumerate(dict.fromkeys(odds))}
-        return np.array([known[of] for of in odds], np.int32)[self.numbers]
+    def groups(self) -> Int32[np.ndarray, " n"]:
+        """By position, the number of those clips among which rows are to be even.
+
+        That of the situation: labels then keep their shares too. All are one group where nothing
+        becomes of any clip.
+        """
+        changes = any(len(situation.odds(self.config)) > 1 for situation in self.situations)
+        return self.numbers if changes else np.zeros_like(self.numbers)
 
     def pick(self, position: int, chance: float) -> Outcome:
         """What becomes of a clip, for a number in [0, 1); of 0, nothing."""

@@ -24,7 +24,7 @@ def one_batch(config):
             training_batches(
                 source,
                 batch_size=config.data.batch_size,
-                seed=0,
+                seed=1,  # of seed 0's batch, one bias has a gradient that all but cancels (1e-3)
                 clip=config.data.clip,
                 augment=config.data.augment,
             )
