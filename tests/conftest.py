@@ -21,13 +21,13 @@ MEDIA = pathlib.Path(os.environ.get("CAD_JAX_MEDIA", "no folder named"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--run-slow", action="store_true", help="also run the tests marked slow")
+    parser.addoption("--run-heavy", action="store_true", help="also run the tests marked heavy")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if item.get_closest_marker("slow") and not config.getoption("--run-slow"):
-            item.add_marker(pytest.mark.skip(reason="takes minutes; run with --run-slow"))
+        if item.get_closest_marker("heavy") and not config.getoption("--run-heavy"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes; run with --run-heavy"))
         if item.get_closest_marker("media") and not (MEDIA / "manifest.csv").exists():
             item.add_marker(pytest.mark.skip(reason=f"real clips: {MEDIA} (set CAD_JAX_MEDIA)"))
 

@@ -85,7 +85,7 @@ def whisper_weights(tmp_path):
     return tmp_path / "whisper"
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_the_sync_probe_reports_accuracies_with_intervals(
     drawn_set, whisper_weights, capsys, monkeypatch
 ):

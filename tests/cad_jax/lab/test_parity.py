@@ -8,7 +8,7 @@ from cad_jax.weights.towers import PRESETS
 PARITY = "parity: pip install cad-jax[parity]"
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["clip_vit_b_16", "whisper_small"])
 def test_true_shapes_agree(name):
     pytest.importorskip("torch", reason=PARITY)

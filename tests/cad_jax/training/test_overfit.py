@@ -10,7 +10,7 @@ from cad_jax.run.scoring import make_scorer
 from cad_jax.training.loop import train
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_sixteen_clips_are_learnt_by_every_head(small_experiment, tmp_path):
     config = small_experiment(
         data={

@@ -64,7 +64,7 @@ def metrics_after_a_step(config, workdir):
     return json.loads((workdir / "evaluation" / f"metrics-{split}.json").read_text())
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_each_alone(benchmark, prepared_tree, tmp_path):
     directory = audited(prepared_tree(benchmark))
     config = small_experiment(directory)

@@ -95,7 +95,7 @@ def test_no_statistic_tells_a_forged_picture():
     assert leaks(rows, "single") == []
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("preset", "kinds", "modalities", "takes"),
     [(TINY, SOUND_KINDS, AUDIO_ONLY, 240), (PICTURES, PICTURE_KINDS, VIDEO_ONLY, 120)],
