@@ -22,6 +22,8 @@ from data_pipelines.records.schema import encode_clip
 from data_pipelines.records.tfrecord import write_shard
 from data_pipelines.synthetic.drawn import drawn_clips
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(finished_run):

@@ -9,6 +9,8 @@ from cad_jax.evaluation.report_page import MOST_KINDS, draw_page, write_picture
 from cad_jax.evaluation.score_table import ScoreTable
 from cad_jax.evaluation.strips import Strip
 
+pytestmark = pytest.mark.slow
+
 STRIPS = [Strip(f"strip {i}", np.full((32, 160, 3), 60 * i, np.uint8)) for i in range(3)]
 
 

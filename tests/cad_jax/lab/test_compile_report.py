@@ -5,6 +5,8 @@ import pytest
 from cad_jax.lab.compile_report import compile_report, count_collectives
 from data_pipelines.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
   %all-reduce.1 = f32[8,16]{1,0} all-reduce(%dot), replica_groups={{0,1}}, to_apply=%add
   %pair = (bf16[4]{0}, pred[2,2]{1,0}) all-reduce(%a, %b), to_apply=%add

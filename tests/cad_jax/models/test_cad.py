@@ -9,6 +9,8 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from cad_jax.settings.model import LoRAConfig, WhisperConfig
 
+pytestmark = pytest.mark.slow
+
 ABLATIONS = {
     "default": {},
     "mean fusion": {"fusion": "mean"},

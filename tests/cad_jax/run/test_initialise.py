@@ -22,6 +22,8 @@ from cad_jax.weights.published import WeightsError
 from cad_jax.weights.store import write_tower
 from configs.cad import get_config
 
+pytestmark = pytest.mark.slow
+
 FROZEN = {"trainable": [["lora_", True], ["_tower/", False], [".*", True]]}
 
 

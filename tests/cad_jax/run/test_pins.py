@@ -20,6 +20,8 @@ from cad_jax.training.loop import train
 from cad_jax.training.pretraining import as_pretraining
 from data_pipelines.synthetic.drawn import write_drawn_set
 
+pytestmark = pytest.mark.slow
+
 FROZEN = {"trainable": [["lora_", True], ["_tower/", False], [".*", True]]}
 
 

@@ -13,6 +13,8 @@ from cad_jax.settings.optimizer import OptimizerConfig
 from cad_jax.training.learner import Learner
 from configs.cad import get_config
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = {"trainable": ((".*", True),)}
 
 

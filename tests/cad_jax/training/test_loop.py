@@ -19,6 +19,8 @@ from cad_jax.settings.structure import ConfigError
 from cad_jax.training.learner import Learner
 from cad_jax.training.loop import TrainingError, train
 
+pytestmark = pytest.mark.slow
+
 
 def losses(workdir):
     rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
@@ -60,7 +62,7 @@ def run_process(tmp_path_factory):
             """
             import json, pathlib, sys
             from absl import app
-            from cad_jax.experiment import Experiment
+            from cad_jax.settings.experiment import Experiment
 
             def main(argv):
                 from cad_jax.training.loop import train

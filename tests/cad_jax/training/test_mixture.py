@@ -9,6 +9,8 @@ from cad_jax.evaluation.evaluate import evaluate
 from cad_jax.run.placement import load_run
 from cad_jax.training.loop import train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def mixed_run(small_experiment, drawn_set, silent_set, tmp_path_factory):

@@ -13,6 +13,8 @@ from cad_jax.settings.experiment import Priors
 from cad_jax.training.learner import Learner
 from data_pipelines.loading.pipeline import training_batches
 
+pytestmark = pytest.mark.slow
+
 # float32 sums in another order: relative to the largest entry of each gradient.
 TOLERANCE = 2e-5
 

@@ -16,6 +16,8 @@ from cad_jax.training.tower_features import open_features, store_features
 from data_pipelines.errors import UserError
 from data_pipelines.loading.settings import NO_AUGMENTATION
 
+pytestmark = pytest.mark.slow
+
 FROZEN = {"trainable": [["lora_", True], ["_tower/", False], [".*", True]]}
 # Features are stored in bfloat16: 8 bits of mantissa.
 TOLERANCE = 2**-8

@@ -12,6 +12,8 @@ from cad_jax.settings.experiment import Experiment
 from cad_jax.training.loop import train
 from data_pipelines.records.metadata import read_metadata
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = sorted(path.name for path in (pathlib.Path(__file__).parent / "trees").iterdir())
 AUDIT = pathlib.Path(__file__).parents[3] / "scripts" / "audit.py"
 

@@ -17,6 +17,8 @@ from data_pipelines.loading.settings import AugmentConfig, ClipSpec
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.tfrecord import RecordError, read_index
 
+pytestmark = pytest.mark.slow
+
 SPEC = ClipSpec(seconds=1.2, frames=2, image_size=16, mouth_size=8)
 AUGMENT = AugmentConfig(
     flip=0.5,

@@ -21,6 +21,8 @@ from data_pipelines.preparation.executors import beam_executor, prepare_one
 from data_pipelines.preparation.run import prepare
 from data_pipelines.preparation.spool import Outcome, Spool, claim
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = PrepareSettings(window_s=2.0, stride_s=2.0)
 REPOSITORY = pathlib.Path(__file__).parents[3]
 

@@ -17,6 +17,8 @@ from data_pipelines.records.tfrecord import read_index, read_payload
 from data_pipelines.splits.file import apply_split, make_split
 from data_pipelines.splits.schemes import SplitOptions
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = PrepareSettings(window_s=2.0, stride_s=2.0)
 # Of the ten sounds of 1 to 5.5 s; ends of just under half a second are left out.
 MEDIA_S = [1.0, 1.5, 2.0, 2.0, 3.0, 3.5, 4.0, 4.0, 5.0, 5.5]

@@ -17,6 +17,8 @@ from data_pipelines.synthetic.kinds import AUDIO_ONLY, FORGERIES, GENUINE, NONE,
 from data_pipelines.synthetic.plan import ClipPlan
 from data_pipelines.synthetic.presets import PRESETS
 
+pytestmark = pytest.mark.slow
+
 TINY = PRESETS["synthetic_tiny"]
 # The same law in fewer pixels and frames.
 PICTURES = dataclasses.replace(TINY, size=48, frame_size=64, supersampling=1.0, seconds=0.8)

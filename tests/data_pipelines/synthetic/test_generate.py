@@ -19,6 +19,8 @@ from data_pipelines.synthetic.kinds import FORGERIES, GENUINE
 from data_pipelines.synthetic.performance import perform
 from data_pipelines.synthetic.plan import num_clips, plan_clip
 
+pytestmark = pytest.mark.slow
+
 KINDS = [kind.name for kind in (GENUINE, *FORGERIES)]
 DIGESTS = """
 import hashlib, sys

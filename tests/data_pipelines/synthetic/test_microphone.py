@@ -16,6 +16,8 @@ from data_pipelines.synthetic.identity import voice_of
 from data_pipelines.synthetic.microphone import disperse, record
 from data_pipelines.synthetic.speech import draw_utterance
 
+pytestmark = pytest.mark.slow
+
 NUM_SOUNDS = 60
 MICROPHONES = 4  # recordings of each sound: the chance of the microphone halves
 

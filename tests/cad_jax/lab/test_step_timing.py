@@ -6,6 +6,8 @@ import pytest
 
 from cad_jax.lab.step_timing import time_step, with_features
 
+pytestmark = pytest.mark.slow
+
 
 def test_times_a_step_and_counts_what_it_computes(small_experiment):
     frozen = {"trainable": [["lora_", True], ["_tower/", False], [".*", True]]}
