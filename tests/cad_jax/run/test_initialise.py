@@ -150,7 +150,8 @@ def test_a_pretraining_trains_the_alignment_path_and_starts_a_training(small_exp
     assert not [name for name in moved if is_adapter(name)]
     assert Checkpoints(tmp_path / "pretrained", read_only=True).read_progress(3).best_auc == -1
 
-    begun = with_init(small_experiment(train={"steps": 2}), run=str(tmp_path / "pretrained"))
+    short = {"steps": 2, "evaluate_every": 0}
+    begun = with_init(small_experiment(train=short), run=str(tmp_path / "pretrained"))
     assert equal(all_parameters(begun), run.params, run.params)
     (tmp_path / "run").mkdir()
     assert train(begun, tmp_path / "run")

@@ -56,7 +56,8 @@ def go_on(config: Experiment, workdir, steps, auc):
 def experiment(small_experiment, tmp_path):
     """On a set of its own, which a test may replace."""
     write_drawn_set(tmp_path / "set", count=24, seed=0)
-    return lambda **data: small_experiment(data={"path": str(tmp_path / "set")} | data)
+    short = {"steps": 3, "evaluate_every": 0, "checkpoint_every": 1}
+    return lambda **data: small_experiment(data={"path": str(tmp_path / "set")} | data, train=short)
 
 
 def test_a_run_says_what_it_was_trained_on(finished_run):
@@ -75,7 +76,7 @@ def test_a_run_says_what_it_was_trained_on(finished_run):
 def test_other_data_under_the_same_path_are_refused_unless_accepted(experiment, tmp_path):
     workdir = tmp_path / "run"
     assert train(experiment(), workdir)
-    stop_after(workdir, 4)
+    stop_after(workdir, 2)
     before = saved_config(workdir).computed.data
     shutil.rmtree(tmp_path / "set")
     write_drawn_set(tmp_path / "set", count=24, seed=1)
@@ -93,7 +94,9 @@ def test_a_run_that_gives_parameters_is_pinned_by_step_and_content(
     first = tmp_path / "first"
     shutil.copytree(finished_run[1], first)
     given = load_run(first)
-    values = small_experiment(optimizer=FROZEN, train={"steps": 2}).to_mapping()
+    values = small_experiment(
+        optimizer=FROZEN, train={"steps": 2, "evaluate_every": 0}
+    ).to_mapping()
     values["init"]["run"] = str(first)
     begun = Experiment.from_mapping(values)
     assert train(begun, tmp_path / "run")
