@@ -33,6 +33,8 @@ RESUMABLE = (
     "config.evaluation",
     "config.train.log_every",
     "config.train.checkpoint_every",
+    "config.train.keep_newest",
+    "config.train.keep_best",
     "config.train.profile_at",
     "config.computed",  # each is compared when it is found again
 )

@@ -79,7 +79,8 @@ def train(config: Experiment, workdir: str | pathlib.Path) -> bool:
     """
     workdir = pathlib.Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
-    checkpoints = Checkpoints(workdir)
+    keep = {"keep_newest": config.train.keep_newest, "keep_best": config.train.keep_best}
+    checkpoints = Checkpoints(workdir, **keep)
     try:
         return _train(_as_begun(config, checkpoints, workdir), checkpoints, workdir)
     finally:

@@ -60,7 +60,7 @@ def run_process(tmp_path_factory):
             """
             import json, pathlib, sys
             from absl import app
-            from cad_jax.experiment import Experiment
+            from cad_jax.settings.experiment import Experiment
 
             def main(argv):
                 from cad_jax.training.loop import train
