@@ -55,10 +55,12 @@ class Progress:
     Attributes:
         best_auc: best validation AUC so far; -1 before the first.
         evaluations_since_best: how many evaluations did not improve it.
+        evaluated_at: the step of the last evaluation; 0 before the first.
     """
 
     best_auc: float = -1.0
     evaluations_since_best: int = 0
+    evaluated_at: int = 0
 
 
 class Checkpoints:
@@ -123,6 +125,8 @@ class Checkpoints:
     ) -> None:
         """Starts saving and returns; `wait` or the next save waits for the end.
 
+        What was saved at this step before, when it was not evaluated yet, is replaced.
+
         Args:
             state: sharded or not.
             config: the experiment's configuration, JSON-ready.
@@ -134,6 +138,9 @@ class Checkpoints:
             auc = -1.0  # validation has one class only; nan cannot be sorted
         self._manager.wait_until_finished()  # before what is being saved is another step
         self._saving = (step, auc)
+        if step in self._manager.all_steps():
+            self._manager.delete(step)
+        self._checked.pop(step, None)
         self._manager.save(
             step,
             args=ocp.args.Composite(
@@ -170,13 +177,6 @@ class Checkpoints:
     def read_progress(self, step: int) -> Progress:
         """The loop's memory at `step`."""
         return Progress(**self._restore_json(step, "progress"))
-
-    def preempted(self, step: int) -> bool:
-        """Whether the machines of a multi-process run are about to be taken away.
-
-        All processes learn of it at the same step (`jax.distributed` agrees on it).
-        """
-        return self._manager.reached_preemption(step)
 
     def wait(self) -> None:
         """Returns when everything is on disk."""

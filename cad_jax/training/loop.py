@@ -1,7 +1,8 @@
 """The training loop. Its order:
 
-resume > init; then for every step: take a batch, step, and where it is their turn: log, profile,
-evaluate on validation, save, stop. What a step computes is in `step`, what it needs in `learner`.
+resume > init; an evaluation that a stop left out; then for every step: take a batch, step, and
+where it is their turn: profile, agree on a stop, log, evaluate on validation, save, stop. What a
+step computes is in `step`, what it needs in `learner`.
 """
 
 import dataclasses
@@ -37,13 +38,13 @@ from cad_jax.run.pins import (
 )
 from cad_jax.run.placement import make_model
 from cad_jax.run.scoring import make_scorer, mean_auc, validation_scalars
-from cad_jax.settings.experiment import Experiment
+from cad_jax.settings.experiment import Experiment, TrainConfig
 from cad_jax.telemetry.clu_import import metric_writers, periodic_actions
 from cad_jax.telemetry.speed import StepClock, peak_flops
 from cad_jax.telemetry.writers import create_writer
 from cad_jax.training.input import on_device
 from cad_jax.training.learner import Learner, model_flops
-from cad_jax.training.preemption import StopRequest
+from cad_jax.training.preemption import AgreedStop, StopRequest
 from cad_jax.training.step import Metrics
 from cad_jax.training.tower_features import open_features
 from cad_jax.types import Batch
@@ -98,7 +99,8 @@ def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) 
     config = pin_data(config, describe_training(config.data), priors)
     learner = Learner(config, mesh, make_model(config))
     state, progress = _resume_or_init(learner, checkpoints, workdir)
-    if int(state.step) >= config.train.steps or _is_stale(config, progress):
+    finished = int(state.step) >= config.train.steps
+    if (finished and not _owes_evaluation(config, state, progress)) or _is_stale(config, progress):
         log.info("%s: nothing left to train", workdir)
         return True
     writer = create_writer(workdir, int(state.step), is_lead=jax.process_index() == 0)
@@ -122,9 +124,13 @@ class _Run:
 
     def go_on(self, state: TrainState, loaded: Iterator[ClipBatch]) -> bool:
         config, start = self.learner.config.train, int(state.step)
+        if _owes_evaluation(self.learner.config, state, self.progress):
+            self._evaluate(state)
+        if start >= config.steps or _is_stale(self.learner.config, self.progress):
+            return True
         ahead = on_device(loaded, self.learner.mesh)
         batches, take_step, clock = self._compile(state, ahead)
-        scorer = make_scorer(self.learner.config, self.learner.mesh)
+        agreed, stopping = AgreedStop(self.learner.mesh), False
         profile = self._profiler()
         bar = tqdm(initial=start, total=config.steps, unit="step", disable=jax.process_index() != 0)
         with StopRequest() as stop, bar:
@@ -135,22 +141,20 @@ class _Run:
                 clock.tick()
                 bar.update()
                 profile(step)
-                stopping = bool(stop) or self.checkpoints.preempted(step)
+                stopping = agreed(bool(stop), last=step == config.steps)
                 last = step == config.steps or stopping
                 if last or step % config.log_every == 0:
                     bar.set_postfix_str(self._log(step, metrics, clock))
-                rhythm = config.evaluate_every
-                if rhythm and (step == config.steps or step % rhythm == 0):
-                    aucs = scorer.aucs({**self.frozen, **state.params}, self.validation)
-                    self.writer.write_scalars(step, validation_scalars(aucs))
-                    self._save(state, mean_auc(aucs))
+                if _evaluates_at(config, step) and not stopping:
+                    self._evaluate(state)
                     clock.restart()  # the time it took is no step's
                 elif last or step % config.checkpoint_every == 0:
                     self._save(state, None)
                 if stopping or _is_stale(self.learner.config, self.progress):
                     break
-        if stop:
-            log.warning("%s: saved at step %d", stop.signal_name, int(state.step))
+        if stopping:
+            reason = stop.signal_name or "another host stopped"
+            log.warning("%s: saved at step %d", reason, int(state.step))
         return not stopping
 
     def _compile(
@@ -180,12 +184,15 @@ class _Run:
         rate, wait = speed["clips_per_second"], speed["input_wait"]
         return f"loss {values['loss']:.3f}, {rate:.1f} clips/s, {wait:.0%} waiting for input"
 
+    def _evaluate(self, state: TrainState) -> None:
+        """Scores the validation split and saves what was scored."""
+        scorer, step = make_scorer(self.learner.config, self.learner.mesh), int(state.step)
+        aucs = scorer.aucs({**self.frozen, **state.params}, self.validation)
+        self.writer.write_scalars(step, validation_scalars(aucs))
+        self.progress = _after_evaluation(self.progress, mean_auc(aucs), step)
+        self._save(state, mean_auc(aucs))
+
     def _save(self, state: TrainState, auc: float | None) -> None:
-        if auc is not None and auc > self.progress.best_auc:
-            self.progress = Progress(best_auc=auc)
-        elif auc is not None:
-            stale = self.progress.evaluations_since_best + 1
-            self.progress = Progress(self.progress.best_auc, stale)
         self.writer.flush()  # what a checkpoint covers must be on disk before it is
         self.checkpoints.save(state, self.learner.config.to_mapping(), self.progress, auc)
 
@@ -262,3 +269,20 @@ def _is_stale(config: Experiment, progress: Progress) -> bool:
     """Whether validation has not improved for as long as `early_stop` allows."""
     patience = config.train.early_stop
     return bool(patience) and progress.evaluations_since_best >= patience
+
+
+def _after_evaluation(progress: Progress, auc: float, step: int) -> Progress:
+    if auc > progress.best_auc:
+        return Progress(auc, 0, step)
+    return Progress(progress.best_auc, progress.evaluations_since_best + 1, step)
+
+
+def _evaluates_at(config: TrainConfig, step: int) -> bool:
+    rhythm = config.evaluate_every
+    return bool(rhythm) and (step == config.steps or step % rhythm == 0)
+
+
+def _owes_evaluation(config: Experiment, state: TrainState, progress: Progress) -> bool:
+    """Whether it was stopped at a step of evaluation, which then waits for the next start."""
+    step = int(state.step)
+    return step > 0 and _evaluates_at(config.train, step) and progress.evaluated_at < step

@@ -1,5 +1,6 @@
 """The loop: runs, resumes bit for bit after any kind of end, refuses what does not fit."""
 
+import itertools
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from cad_jax.run.placement import make_model
 from cad_jax.settings.structure import ConfigError
 from cad_jax.training.learner import Learner
 from cad_jax.training.loop import TrainingError, train
+from cad_jax.training.preemption import AgreedStop
 
 
 def losses(workdir):
@@ -133,6 +135,27 @@ def test_sigterm_saves_and_the_same_call_goes_on(small_experiment, workdir, run_
     assert process.wait(timeout=60) == 143
     saved = Checkpoints(workdir, read_only=True).latest_step()
     assert max(losses(workdir)) == saved
+
+
+def test_a_stop_at_an_evaluation_leaves_it_to_the_next_start(
+    small_experiment, finished_run, workdir, monkeypatch
+):
+    config = small_experiment()  # evaluates at 4 and at the end, 6
+    for start, stop_at in ((0, 4), (4, 6)):
+        steps = itertools.count(start + 1)
+        monkeypatch.setattr(AgreedStop, "__call__", lambda *_, last: next(steps) == stop_at)  # noqa: B023
+        assert not train(config, workdir)
+        checkpoints = Checkpoints(workdir, read_only=True)
+        assert checkpoints.latest_step() == stop_at
+        assert checkpoints.read_progress(stop_at).evaluated_at < stop_at
+    monkeypatch.undo()
+    assert train(config, workdir)
+    same_run(finished_run[1], workdir, config)
+    here, there = (Checkpoints(folder, read_only=True) for folder in (workdir, finished_run[1]))
+    assert here.best_step() == there.best_step()
+    assert here.read_progress(6) == there.read_progress(6)
+    validated = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in validated if "validation/auc" in row] == [4, 6]
 
 
 def test_another_experiment_in_the_same_folder_is_refused(small_experiment, finished_run):

@@ -1,0 +1,54 @@
+"""How processes join: by flags, by environment, or detected; else one line says what is missing."""
+
+import signal
+
+import pytest
+
+from cad_jax.parallel import hosts
+from data_pipelines.errors import UserError
+
+
+@pytest.fixture
+def joined(monkeypatch):
+    """What JAX was asked for."""
+    asked = []
+    for variable in hosts._ENVIRONMENT:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("jax.distributed.initialize", lambda *args, **_: asked.append(args))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    return asked
+
+
+def test_flags_go_before_the_environment(joined, monkeypatch):
+    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "there:1")
+    monkeypatch.setenv("JAX_NUM_PROCESSES", "4")
+    monkeypatch.setenv("JAX_PROCESS_ID", "3")
+    hosts.join()
+    hosts.join("here:2", 2, 0)
+    assert joined == [("there:1", 4, 3), ("here:2", 2, 0)]
+
+
+def test_without_any_the_cluster_is_detected(joined):
+    hosts.join()
+    assert joined == [(None, None, None)]
+
+
+@pytest.mark.parametrize("stated", [("here:2", 2, None), ("here:2", None, 0), (None, 2, 0)])
+def test_one_alone_is_not_enough(joined, stated):
+    with pytest.raises(UserError, match="belong together: one of them is missing"):
+        hosts.join(*stated)
+
+
+def test_a_number_that_is_none_is_named(joined, monkeypatch):
+    monkeypatch.setenv("JAX_PROCESS_ID", "first")
+    with pytest.raises(UserError, match="JAX_PROCESS_ID=first: not a number"):
+        hosts.join()
+
+
+def test_no_cluster_says_what_was_looked_for(joined, monkeypatch):
+    def find_nothing(*_, **__):
+        raise ValueError("coordinator_address should be defined.")
+
+    monkeypatch.setattr("jax.distributed.initialize", find_nothing)
+    with pytest.raises(UserError, match=r"looked for --coordinator.*JAX_NUM_PROCESSES.*SLURM"):
+        hosts.join()
