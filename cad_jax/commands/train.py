@@ -160,7 +160,9 @@ def _run() -> int:
     keep_freed_memory()  # before JAX starts its threads
     if _DISTRIBUTED.value or _COORDINATOR.value:
         hosts.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
-    if not MODES[_MODE.value](config, pathlib.Path(_WORKDIR.value)):
+    with hosts.losses_explained():
+        finished = MODES[_MODE.value](config, pathlib.Path(_WORKDIR.value))
+    if not finished:
         message = "stopped before the end; the same command goes on from there"
         return fail("error", message, code=143)
     return 0

@@ -1,10 +1,15 @@
-"""The processes of one run: how they join, who leads them, what all of them take from the leader.
+"""The processes of one run: how they join, who leads them, and how they agree or fail together.
 
-Every function that agrees on something must be called by every process, in the same order.
+Every function from `is_lead` on must be called by every process, in the same order.
 """
 
+import contextlib
+import hashlib
 import os
 import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -15,6 +20,10 @@ from data_pipelines.errors import UserError
 # A host that says nothing for so many seconds is dead: the coordinator names it to the others, and
 # JAX aborts these (exit code 134), since their collectives would wait for ever.
 HEARTBEAT_S = 60
+
+_TEXT_BYTES = 1000  # of what one host tells the others
+
+T = TypeVar("T")
 
 _ENVIRONMENT = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
@@ -54,6 +63,25 @@ def join(
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+@contextlib.contextmanager
+def losses_explained() -> Iterator[None]:
+    """Turns a collective that failed into one line; the coordinator then names who is gone.
+
+    Raises:
+        UserError: what was waited for from other hosts failed.
+    """
+    try:
+        yield
+    except (jax.errors.JaxRuntimeError, ValueError) as error:  # Gloo's are ValueErrors
+        if jax.process_count() == 1:
+            raise
+        text = " ".join(str(error).split())
+        raise UserError(
+            f"work with the other hosts failed ({text[:200]}); if one is gone, the coordinator "
+            f"names it within {HEARTBEAT_S} s"
+        ) from error
+
+
 def is_lead() -> bool:
     """Whether this process writes, hashes and prints for all."""
     return jax.process_index() == 0
@@ -64,6 +92,72 @@ def agree(value: int) -> int:
     if jax.process_count() == 1:
         return value
     return int(multihost_utils.broadcast_one_to_all(np.int32(value)))
+
+
+def gather(text: str) -> list[str]:
+    """What each host says, by host; the first thousand bytes of it."""
+    if jax.process_count() == 1:
+        return [text]
+    padded = np.zeros(_TEXT_BYTES, np.uint8)
+    encoded = np.frombuffer(text.encode()[:_TEXT_BYTES], np.uint8)
+    padded[: len(encoded)] = encoded
+    rows = np.asarray(multihost_utils.process_allgather(padded))
+    return [bytes(row).rstrip(b"\0").decode(errors="replace") for row in rows]
+
+
+def together(work: Callable[[], T]) -> T:
+    """Does what may fail on one host alone; its failure is then every host's.
+
+    Args:
+        work: without anything that waits for other hosts.
+
+    Raises:
+        UserError: it failed on some host; names the first, and why.
+    """
+    if jax.process_count() == 1:
+        return work()
+    result: list[T] = []
+    fault = ""
+    try:
+        result.append(work())
+    except (UserError, ValueError, OSError) as error:
+        fault = " ".join(str(error).split()) or type(error).__name__
+    names = gather(socket.gethostname())
+    for number, text in enumerate(gather(fault)):
+        if text:
+            raise UserError(f"host {number} ({names[number]}): {text}")
+    return result[0]
+
+
+def lead_first(work: Callable[[], T]) -> T:
+    """As `together`, but the others begin when the leader is done: they find what it made."""
+    lead = together(work) if is_lead() else together(lambda: None)
+    others = together(lambda: None) if is_lead() else together(work)
+    return lead if is_lead() else others  # type: ignore[return-value]
+
+
+def refuse_different(facts: Mapping[str, str]) -> None:
+    """Compares what must be the same on all hosts.
+
+    Args:
+        facts: by what it is called in the message.
+
+    Raises:
+        UserError: a host has others than host 0; names the first such host, and which.
+    """
+    hashes = [hashlib.sha256(fact.encode()).hexdigest() for fact in facts.values()]
+    told = [text.split() for text in gather(" ".join([socket.gethostname(), *hashes]))]
+    for number, (name, *others) in enumerate(told):
+        differing = [
+            fact
+            for fact, ours, theirs in zip(facts, told[0][1:], others, strict=True)
+            if ours != theirs
+        ]
+        if differing:
+            raise UserError(
+                f"host {number} ({name}) has another {' and another '.join(differing)} than host 0 "
+                f"({told[0][0]}): start all hosts alike"
+            )
 
 
 def _number(variable: str) -> int | None:

@@ -62,6 +62,12 @@ class Progress:
     evaluations_since_best: int = 0
     evaluated_at: int = 0
 
+    def after_evaluation(self, auc: float, step: int) -> "Progress":
+        """The memory with one more evaluation in it; nan is no improvement."""
+        if auc > self.best_auc:
+            return Progress(auc, 0, step)
+        return Progress(self.best_auc, self.evaluations_since_best + 1, step)
+
 
 class Checkpoints:
     """The checkpoints of one run. Every process calls every method.

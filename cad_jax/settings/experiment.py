@@ -168,6 +168,11 @@ class TrainConfig:
             if getattr(self, name) < bound:
                 raise ValueError(f"{name} must be at least {bound}, not {getattr(self, name)}")
 
+    def evaluates_at(self, step: int) -> bool:
+        """Whether the validation split is scored after this step."""
+        rhythm = self.evaluate_every
+        return bool(rhythm) and step > 0 and (step == self.steps or step % rhythm == 0)
+
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:

@@ -5,6 +5,7 @@ where it is their turn: profile, agree on a stop, log, evaluate on validation, s
 step computes is in `step`, what it needs in `learner`.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import logging
@@ -25,10 +26,12 @@ from cad_jax.data import (
     sample_training,
 )
 from cad_jax.models.functional import Params
-from cad_jax.parallel.mesh import make_mesh
+from cad_jax.parallel import hosts
+from cad_jax.parallel.mesh import check_divides, make_mesh
 from cad_jax.run.checkpoint import Checkpoints, Progress, TrainState
-from cad_jax.run.files import CONFIG_FILE
+from cad_jax.run.files import CONFIG_FILE, LOCK_FILE
 from cad_jax.run.pins import (
+    facts_of,
     pin_code,
     pin_data,
     pin_run,
@@ -38,7 +41,7 @@ from cad_jax.run.pins import (
 )
 from cad_jax.run.placement import make_model
 from cad_jax.run.scoring import make_scorer, mean_auc, validation_scalars
-from cad_jax.settings.experiment import Experiment, TrainConfig
+from cad_jax.settings.experiment import Experiment
 from cad_jax.telemetry.clu_import import metric_writers, periodic_actions
 from cad_jax.telemetry.speed import StepClock, peak_flops
 from cad_jax.telemetry.writers import create_writer
@@ -54,6 +57,7 @@ from data_pipelines.loading.pipeline import training_batches
 from data_pipelines.loading.sampling import Stratum
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.atomic import write_json
+from data_pipelines.records.lock import held
 
 log = logging.getLogger(__name__)
 
@@ -80,23 +84,21 @@ def train(config: Experiment, workdir: str | pathlib.Path) -> bool:
     """
     workdir = pathlib.Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
-    keep = {"keep_newest": config.train.keep_newest, "keep_best": config.train.keep_best}
-    checkpoints = Checkpoints(workdir, **keep)
-    try:
+    with contextlib.ExitStack() as alone:
+        lock = held(workdir / LOCK_FILE, f"{workdir} is trained in already,")
+        hosts.together(lambda: alone.enter_context(lock) if hosts.is_lead() else None)
+        newest, best = config.train.keep_newest, config.train.keep_best
+        checkpoints = Checkpoints(workdir, keep_newest=newest, keep_best=best)
+        alone.callback(checkpoints.close)
         return _train(_as_begun(config, checkpoints, workdir), checkpoints, workdir)
-    finally:
-        checkpoints.close()
 
 
 def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) -> bool:
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-    source = open_training(config.data)
-    strata = sample_training(config.data, source)
-    validation = open_evaluation(config.data, config.data.validation_split)
-    for split in config.data.test_splits:
-        open_evaluation(config.data, split)  # better missing now than after the training
-    priors = measure_priors(config.data, source, strata)
-    config = pin_data(config, describe_training(config.data), priors)
+    check_divides(config.data.batch_size, mesh, "config.data.batch_size")
+    check_divides(config.evaluation.batch_size, mesh, "config.evaluation.batch_size")
+    config, source, strata, validation = hosts.together(lambda: _open_data(config))
+    hosts.refuse_different(facts_of(config))
     learner = Learner(config, mesh, make_model(config))
     state, progress = _resume_or_init(learner, checkpoints, workdir)
     finished = int(state.step) >= config.train.steps
@@ -109,6 +111,19 @@ def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) 
         return run.go_on(state, _batches(config, source, strata, int(state.step)))
     finally:
         writer.close()
+
+
+def _open_data(
+    config: Experiment,
+) -> tuple[Experiment, TFRecordSource, Sequence[Stratum], TFRecordSource]:
+    """The experiment with its data pinned; what is trained on, how often, and validated on."""
+    source = open_training(config.data)
+    strata = sample_training(config.data, source)
+    validation = open_evaluation(config.data, config.data.validation_split)
+    for split in config.data.test_splits:
+        open_evaluation(config.data, split)  # better missing now than after the training
+    priors = measure_priors(config.data, source, strata)
+    return pin_data(config, describe_training(config.data), priors), source, strata, validation
 
 
 @dataclasses.dataclass
@@ -145,7 +160,7 @@ class _Run:
                 last = step == config.steps or stopping
                 if last or step % config.log_every == 0:
                     bar.set_postfix_str(self._log(step, metrics, clock))
-                if _evaluates_at(config, step) and not stopping:
+                if config.evaluates_at(step) and not stopping:
                     self._evaluate(state)
                     clock.restart()  # the time it took is no step's
                 elif last or step % config.checkpoint_every == 0:
@@ -189,7 +204,7 @@ class _Run:
         scorer, step = make_scorer(self.learner.config, self.learner.mesh), int(state.step)
         aucs = scorer.aucs({**self.frozen, **state.params}, self.validation)
         self.writer.write_scalars(step, validation_scalars(aucs))
-        self.progress = _after_evaluation(self.progress, mean_auc(aucs), step)
+        self.progress = self.progress.after_evaluation(mean_auc(aucs), step)
         self._save(state, mean_auc(aucs))
 
     def _save(self, state: TrainState, auc: float | None) -> None:
@@ -271,18 +286,7 @@ def _is_stale(config: Experiment, progress: Progress) -> bool:
     return bool(patience) and progress.evaluations_since_best >= patience
 
 
-def _after_evaluation(progress: Progress, auc: float, step: int) -> Progress:
-    if auc > progress.best_auc:
-        return Progress(auc, 0, step)
-    return Progress(progress.best_auc, progress.evaluations_since_best + 1, step)
-
-
-def _evaluates_at(config: TrainConfig, step: int) -> bool:
-    rhythm = config.evaluate_every
-    return bool(rhythm) and (step == config.steps or step % rhythm == 0)
-
-
 def _owes_evaluation(config: Experiment, state: TrainState, progress: Progress) -> bool:
     """Whether it was stopped at a step of evaluation, which then waits for the next start."""
     step = int(state.step)
-    return step > 0 and _evaluates_at(config.train, step) and progress.evaluated_at < step
+    return config.train.evaluates_at(step) and progress.evaluated_at < step

@@ -52,3 +52,41 @@ def test_no_cluster_says_what_was_looked_for(joined, monkeypatch):
     monkeypatch.setattr("jax.distributed.initialize", find_nothing)
     with pytest.raises(UserError, match=r"looked for --coordinator.*JAX_NUM_PROCESSES.*SLURM"):
         hosts.join()
+
+
+@pytest.fixture
+def two_hosts(monkeypatch):
+    """This process as host 0 of two; the other one says `theirs`, in turn."""
+    theirs = []
+    monkeypatch.setattr("jax.process_count", lambda: 2)
+    monkeypatch.setattr(hosts, "gather", lambda text: [text, theirs.pop(0)])
+    return theirs
+
+
+def test_a_failure_of_one_is_a_failure_of_all(two_hosts):
+    two_hosts += ["node-b", "no such folder"]
+    with pytest.raises(UserError, match=r"^host 1 \(node-b\): no such folder$"):
+        hosts.together(lambda: 5)
+    two_hosts += ["node-b", ""]
+    with pytest.raises(UserError, match=r"^host 0 \(.*\): disk full$"):
+        hosts.together(lambda: fail("disk\nfull"))
+    two_hosts += ["node-b", ""]
+    assert hosts.together(lambda: 5) == 5
+
+
+def fail(text):
+    raise OSError(text)
+
+
+def test_the_host_that_differs_is_named_with_what_differs(two_hosts):
+    two_hosts += ["node-b a b"]
+    with pytest.raises(
+        UserError, match=r"^host 1 \(node-b\) has another seed and another code than host 0 \("
+    ):
+        hosts.refuse_different({"seed": "1", "code": "x"})
+
+
+def test_alone_nothing_differs():
+    hosts.refuse_different({"seed": "1"})
+    assert hosts.lead_first(lambda: 5) == hosts.together(lambda: 5) == hosts.agree(5) == 5
+    assert hosts.gather("text") == ["text"]

@@ -15,11 +15,14 @@ import pytest
 
 from cad_jax.parallel.mesh import make_mesh
 from cad_jax.run.checkpoint import Checkpoints
+from cad_jax.run.files import LOCK_FILE
 from cad_jax.run.placement import make_model
 from cad_jax.settings.structure import ConfigError
 from cad_jax.training.learner import Learner
 from cad_jax.training.loop import TrainingError, train
 from cad_jax.training.preemption import AgreedStop
+from data_pipelines.errors import UserError
+from data_pipelines.records.lock import HeldError, held
 
 
 def losses(workdir):
@@ -161,6 +164,23 @@ def test_a_stop_at_an_evaluation_leaves_it_to_the_next_start(
 def test_another_experiment_in_the_same_folder_is_refused(small_experiment, finished_run):
     with pytest.raises(ConfigError, match=r"config\.optimizer\.learning_rate was 0\.003, now 0\.1"):
         train(small_experiment(optimizer={"learning_rate": 0.1}), finished_run[1])
+
+
+def test_a_second_training_in_the_folder_is_one_line(small_experiment, workdir):
+    with (
+        held(workdir / LOCK_FILE),
+        pytest.raises(HeldError, match=rf"is trained in already, by process {os.getpid()} on"),
+    ):
+        train(small_experiment(), workdir)
+
+
+@pytest.mark.parametrize("section", ["data", "evaluation"])
+def test_batches_that_the_devices_cannot_share_are_refused_at_once(
+    small_experiment, workdir, section
+):
+    config = small_experiment(**{section: {"batch_size": 12}})
+    with pytest.raises(UserError, match=rf"{section}\.batch_size of 12 clips does not divide"):
+        train(config, workdir)
 
 
 def test_a_finished_run_is_left_alone(finished_run):
