@@ -1,5 +1,6 @@
 """Opens the sets an experiment names, makes the ones that can be made, measures their labels."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -17,6 +18,7 @@ from data_pipelines.loading.draw import expected_labels
 from data_pipelines.loading.sampling import Stratum, make_strata
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.clip import FAKE, UNKNOWN
+from data_pipelines.records.lock import held
 from data_pipelines.records.metadata import INFO_FILE, PREPARATION_FILE, PreparedSet, read_metadata
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,8 @@ log = logging.getLogger(__name__)
 
 def build_data(config: Experiment) -> Experiment:
     """Makes the configured set if it has a builder and is not there yet; fills in its path.
+
+    Of several processes on a machine one makes it, the others wait.
 
     Raises:
         UserError: neither path nor builder; no such builder; the folder holds something else.
@@ -38,14 +42,16 @@ def build_data(config: Experiment) -> Experiment:
     from data_pipelines.synthetic.drawn import write_drawn_set
     from data_pipelines.synthetic.presets import find_preset
 
-    if data.builder == "drawn":
-        path = pathlib.Path(data.path or "runs/drawn-set")
-        if not (path / INFO_FILE).exists():
+    preset = None if data.builder == "drawn" else find_preset(data.builder)
+    folder = default_directory(preset, seed=0) if preset else "runs/drawn-set"
+    path = pathlib.Path(data.path or folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    complete = (path / INFO_FILE).exists()  # then nothing is written, on a read-only disk perhaps
+    with contextlib.nullcontext() if complete else held(path.with_name(f".{path.name}.lock")):
+        if preset:
+            build_dataset(path, preset, workers=os.cpu_count() or 1, progress=True)
+        elif not (path / INFO_FILE).exists():
             write_drawn_set(path, count=96, seconds=3.0)
-    else:
-        preset = find_preset(data.builder)
-        path = pathlib.Path(data.path or default_directory(preset, seed=0))
-        build_dataset(path, preset, workers=os.cpu_count() or 1, progress=True)
     size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
     log.info("%s: %.0f MB in %s", data.builder, size, path)
     return dataclasses.replace(config, data=dataclasses.replace(data, path=str(path)))

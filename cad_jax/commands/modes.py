@@ -5,6 +5,7 @@ import pathlib
 from cad_jax.data import build_data
 from cad_jax.evaluation.evaluate import evaluate
 from cad_jax.lab.compile_report import compile_report
+from cad_jax.parallel import hosts
 from cad_jax.run.pins import pin_weights
 from cad_jax.run.placement import load_run
 from cad_jax.settings.experiment import Experiment
@@ -13,9 +14,15 @@ from cad_jax.training.pretraining import as_pretraining
 from cad_jax.training.tower_features import store_features
 
 
+def _prepared(config: Experiment) -> Experiment:
+    """The experiment with its weights pinned and its data there, made by one host for all."""
+    # First what takes seconds, then what takes minutes.
+    return hosts.lead_first(lambda: build_data(pin_weights(config)))
+
+
 def train_and_evaluate(config: Experiment, workdir: pathlib.Path) -> bool:
     """Trains to the end, then scores validation and test splits."""
-    config = build_data(pin_weights(config))  # first what takes seconds, then what takes minutes
+    config = _prepared(config)
     if not train(config, workdir):
         return False
     evaluate(load_run(workdir), config, workdir)
@@ -24,18 +31,19 @@ def train_and_evaluate(config: Experiment, workdir: pathlib.Path) -> bool:
 
 def evaluate_only(config: Experiment, workdir: pathlib.Path) -> bool:
     """Scores validation and test splits with the run's best checkpoint."""
-    evaluate(load_run(workdir), build_data(config), workdir)
+    run = load_run(workdir)
+    evaluate(run, hosts.lead_first(lambda: build_data(config)), workdir)
     return True
 
 
 def pretrain(config: Experiment, workdir: pathlib.Path) -> bool:
     """Trains the alignment path alone, on genuine clips."""
-    return train(build_data(as_pretraining(pin_weights(config))), workdir)
+    return train(_prepared(as_pretraining(config)), workdir)
 
 
 def keep_features(config: Experiment, workdir: pathlib.Path) -> bool:
     """Stores what the frozen towers make of the training clips, beside these."""
-    for folder in store_features(build_data(pin_weights(config))):
+    for folder in store_features(_prepared(config)):
         print(folder)
     return True
 

@@ -34,13 +34,23 @@ _MODE = flags.DEFINE_enum(
     "training will draw, without decoding a frame.",
 )
 _STEPS = flags.DEFINE_integer("steps", 100, "Steps that --mode=draw looks at.", lower_bound=1)
-_DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Join the other hosts' processes first.")
+_DISTRIBUTED = flags.DEFINE_bool(
+    "distributed", False, "Join the other hosts' processes first; detects them where it can."
+)
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "Joins the hosts whose process 0 listens at this host:port."
+)
+_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many join.", lower_bound=1)
+_PROCESS = flags.DEFINE_integer("process_id", None, "Which of them this is.", lower_bound=0)
+FLAGS = (
+    _CONFIG, _WORKDIR, _MODE, _STEPS, _DISTRIBUTED, _COORDINATOR, _PROCESSES, _PROCESS,
+)  # fmt: skip
 
 
 def main() -> None:
     """Ends the process: 0, 1 after one line on standard error, 143 where it was stopped."""
     sys.argv[:] = [sys.argv[0], *resolved_arguments(sys.argv[1:])]
-    for flag in (_CONFIG, _WORKDIR, _MODE, _STEPS, _DISTRIBUTED):  # --help shows the program's own
+    for flag in FLAGS:  # --help shows the program's own
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[flag.name])
     app.run(_main, flags_parser=_parse)
 
@@ -142,15 +152,17 @@ def _run() -> int:
 
         print(*draw_lines(config, _STEPS.value), sep="\n")
         return 0
-    import jax  # here: it must not be touched before the flags are parsed and the processes joined
-
+    # Here: JAX must not be touched before the flags are parsed and the processes joined.
     from cad_jax.commands.modes import MODES
+    from cad_jax.parallel import hosts
     from cad_jax.parallel.host_memory import keep_freed_memory
 
     keep_freed_memory()  # before JAX starts its threads
-    if _DISTRIBUTED.value:
-        jax.distributed.initialize()
-    if not MODES[_MODE.value](config, pathlib.Path(_WORKDIR.value)):
+    if _DISTRIBUTED.value or _COORDINATOR.value:
+        hosts.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+    with hosts.losses_explained():
+        finished = MODES[_MODE.value](config, pathlib.Path(_WORKDIR.value))
+    if not finished:
         message = "stopped before the end; the same command goes on from there"
         return fail("error", message, code=143)
     return 0

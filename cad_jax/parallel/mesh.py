@@ -85,7 +85,7 @@ def put_batch(batch: Mapping[str, Any], mesh: Mesh) -> Batch:
     if len(set(sizes.values())) > 1:
         raise ValueError(f"batch arrays differ in their leading dimension: {sizes}")
     for local in sizes.values():
-        _check_divides(local * jax.process_count(), mesh)
+        check_divides(local * jax.process_count(), mesh)
     return {
         key: jax.make_array_from_process_local_data(sharding, value) for key, value in batch.items()
     }
@@ -99,7 +99,7 @@ def batch_shapes(
     Raises:
         UserError: the batch does not divide by the devices.
     """
-    _check_divides(size, mesh)
+    check_divides(size, mesh)
     sharding = batch_sharding(mesh)
     return {
         key: jax.ShapeDtypeStruct((size, *value.shape), value.dtype, sharding=sharding)
@@ -107,9 +107,14 @@ def batch_shapes(
     }
 
 
-def _check_divides(size: int, mesh: Mesh) -> None:
+def check_divides(size: int, mesh: Mesh, what: str = "global batch") -> None:
+    """Refuses a batch that the devices cannot share evenly.
+
+    Raises:
+        UserError: names what it is of, and what to choose.
+    """
     if size % mesh.size:
         raise UserError(
-            f"global batch of {size} clips does not divide by {mesh.size} devices: "
+            f"{what} of {size} clips does not divide by {mesh.size} devices: "
             f"choose a multiple of {mesh.size}"
         )

@@ -1,13 +1,17 @@
 """Saves and restores a run: trainable parameters, optimiser, step, configuration, progress.
 
-Orbax underneath, asynchronous, one folder a step. Frozen parameters are not in it: they come back
-from where they came from. What does not fit is refused by name, never filled in.
+Orbax underneath, asynchronous, one folder a step, hashed before it gets its name. Frozen parameters
+are not in it: they come back from where they came from. What does not fit is refused by name, never
+filled in; what is damaged is named, and the one before is taken.
 """
 
 import dataclasses
+import functools
+import itertools
+import logging
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,12 +20,18 @@ from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, L
 
 from cad_jax.arrays import Shape, listed, shape_faults
 from cad_jax.models.functional import Params
+from cad_jax.parallel.hosts import agree, is_lead
 from cad_jax.run.files import CHECKPOINTS
+from cad_jax.run.manifest import DamageError, check_manifest, read_manifest, write_manifest
 from data_pipelines.errors import UserError
+
+log = logging.getLogger(__name__)
+
+_NOTHING, _ALL_DAMAGED = -1, -2  # in place of a step, where hosts agree on one
 
 
 class CheckpointError(UserError):
-    """A checkpoint is not there or does not fit the model."""
+    """A checkpoint is not there, is damaged or does not fit the model."""
 
 
 class TrainState(NamedTuple):
@@ -45,55 +55,71 @@ class Progress:
     Attributes:
         best_auc: best validation AUC so far; -1 before the first.
         evaluations_since_best: how many evaluations did not improve it.
+        evaluated_at: the step of the last evaluation; 0 before the first.
     """
 
     best_auc: float = -1.0
     evaluations_since_best: int = 0
+    evaluated_at: int = 0
+
+    def after_evaluation(self, auc: float, step: int) -> "Progress":
+        """The memory with one more evaluation in it; nan is no improvement."""
+        if auc > self.best_auc:
+            return Progress(auc, 0, step)
+        return Progress(self.best_auc, self.evaluations_since_best + 1, step)
 
 
 class Checkpoints:
-    """The checkpoints of one run: the newest two and the best by validation AUC."""
+    """The checkpoints of one run. Every process calls every method.
 
-    def __init__(self, workdir: pathlib.Path, *, read_only: bool = False):
+    Args:
+        workdir: of the run.
+        keep_newest: how many of the newest are kept.
+        keep_best: how many are kept besides, by validation AUC.
+        read_only: nothing will be saved, so the folder must be there.
+
+    Raises:
+        CheckpointError: `read_only`, and there is no folder of checkpoints.
+    """
+
+    def __init__(
+        self,
+        workdir: pathlib.Path,
+        *,
+        keep_newest: int = 2,
+        keep_best: int = 1,
+        read_only: bool = False,
+    ):
         self.directory = workdir.absolute() / CHECKPOINTS
         if read_only and not self.directory.is_dir():
             raise CheckpointError(f"no checkpoint in {workdir}: it has no folder {CHECKPOINTS}")
-        handlers = {
-            "params": ocp.StandardCheckpointHandler(),
-            "optimizer": ocp.StandardCheckpointHandler(),
-            "config": ocp.JsonCheckpointHandler(),
-            "progress": ocp.JsonCheckpointHandler(),
-        }
-        keep = AnyPreservationPolicy([LatestN(2), BestN(get_metric_fn=_auc, n=1)])
-        self._manager = ocp.CheckpointManager(
-            self.directory,
-            item_handlers=handlers,  # type: ignore[arg-type]
-            options=ocp.CheckpointManagerOptions(
-                best_fn=_auc,
-                preservation_policy=keep,
-                cleanup_tmp_directories=not read_only,
-                read_only=read_only,
-                create=not read_only,
-            ),
-        )
+        self._keep = (keep_newest, keep_best)
+        self._reader = ocp.Checkpointer(ocp.CompositeCheckpointHandler(**_handlers()))
+        self._saving: tuple[int, float | None] = (0, None)
+        self._checked: dict[int, str] = {}
 
     def latest_step(self) -> int | None:
-        """The newest saved step; None where there is none."""
-        return self._manager.latest_step()
+        """The newest whole step; None where nothing was saved. A damaged one is named and skipped.
+
+        Raises:
+            CheckpointError: no saved step is whole.
+        """
+        return self._first_whole(sorted(self._steps(), reverse=True))
 
     def best_step(self) -> int | None:
-        """The step with the best validation AUC; the newest where none was evaluated."""
-        best = self._manager.best_step()
-        return self.latest_step() if best is None else best
+        """The whole step with the best validation AUC, else the newest; as `latest_step`."""
+        return self._first_whole(sorted(self._steps(), key=self._rank, reverse=True))
 
     def check_step(self, step: int) -> int:
         """A step that is wanted.
 
         Raises:
-            CheckpointError: it is not kept any more; names those that are.
+            CheckpointError: it is not kept any more (names those that are), or it is damaged.
         """
-        if step not in (kept := list(self._manager.all_steps())):
+        if step not in (kept := self._steps()):
             raise CheckpointError(f"{self.directory} holds no step {step} any more, only {kept}")
+        if agree(bool(is_lead() and self._fault(step))):
+            raise CheckpointError(f"{self._fault(step)}: bring this checkpoint back")
         return step
 
     def save(
@@ -105,22 +131,31 @@ class Checkpoints:
     ) -> None:
         """Starts saving and returns; `wait` or the next save waits for the end.
 
+        What was saved at this step before, when it was not evaluated yet, is replaced.
+
         Args:
             state: sharded or not.
             config: the experiment's configuration, JSON-ready.
             progress: the loop's memory.
             auc: validation AUC at this very step; None if it was not evaluated here.
         """
+        step = int(state.step)
+        if auc is not None and math.isnan(auc):
+            auc = -1.0  # validation has one class only; nan cannot be sorted
+        self._manager.wait_until_finished()  # before what is being saved is another step
+        self._saving = (step, auc)
+        if step in self._manager.all_steps():
+            self._manager.delete(step)
+        self._checked.pop(step, None)
         self._manager.save(
-            int(state.step),
+            step,
             args=ocp.args.Composite(
                 params=ocp.args.StandardSave(state.params),
                 optimizer=ocp.args.StandardSave(_optimizer_item(state)),
                 config=ocp.args.JsonSave(dict(config)),
                 progress=ocp.args.JsonSave(dataclasses.asdict(progress)),
             ),
-            # nan (validation has one class only) cannot be sorted
-            metrics=None if auc is None else {"auc": -1.0 if math.isnan(auc) else auc},
+            metrics=None if auc is None else {"auc": auc},
         )
 
     def restore(self, step: int, target: TrainState) -> TrainState:
@@ -149,35 +184,116 @@ class Checkpoints:
         """The loop's memory at `step`."""
         return Progress(**self._restore_json(step, "progress"))
 
-    def preempted(self, step: int) -> bool:
-        """Whether the machines of a multi-process run are about to be taken away.
-
-        All processes learn of it at the same step (`jax.distributed` agrees on it).
-        """
-        return self._manager.reached_preemption(step)
-
     def wait(self) -> None:
         """Returns when everything is on disk."""
-        self._manager.wait_until_finished()
+        if "_manager" in vars(self):
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
-        self._manager.close()
+        """Waits, and ends what works in the background."""
+        if "_manager" in vars(self):
+            self._manager.close()
+        self._reader.close()
+
+    @functools.cached_property
+    def _manager(self) -> ocp.CheckpointManager:
+        """What saves and removes; made when it is first needed, over whole checkpoints only."""
+        self._set_damaged_aside()
+        newest, best = self._keep
+        kept_best = BestN(get_metric_fn=_auc, n=best, keep_checkpoints_without_metrics=False)
+        return ocp.CheckpointManager(
+            self.directory,
+            item_handlers=_handlers(),  # type: ignore[arg-type]
+            options=ocp.CheckpointManagerOptions(
+                best_fn=_auc,
+                preservation_policy=AnyPreservationPolicy([LatestN(newest), kept_best]),
+                cleanup_tmp_directories=True,
+                async_options=ocp.AsyncOptions(post_finalization_callback=self._seal),
+            ),
+        )
+
+    def _seal(self) -> None:
+        """Hashes what was saved, while it still has its temporary name; Orbax calls it once."""
+        step, auc = self._saving
+        (folder,) = self.directory.glob(f"{step}{ocp.utils.TMP_DIR_SUFFIX}*")
+        write_manifest(folder, auc)
+
+    def _set_damaged_aside(self) -> None:
+        """Takes the numbers of damaged steps away, so that these can be trained and saved again."""
+        for step in self._steps() if is_lead() else ():
+            if self._fault(step):
+                names = (self.directory / f"damaged-{step}-{n}" for n in itertools.count(1))
+                aside = next(name for name in names if not name.exists())
+                (self.directory / str(step)).rename(aside)
+                log.warning("damaged step %d is kept as %s", step, aside)
+        agree(0)  # the others look at the folder when this is done
+
+    def _steps(self) -> list[int]:
+        """The steps that have a folder, whole or not."""
+        return sorted(int(path.name) for path in self.directory.glob("*") if path.name.isdigit())
+
+    def _first_whole(self, steps: Sequence[int]) -> int | None:
+        """The first of these steps that is whole, the same on every host."""
+        step = agree(self._look_for_whole(steps) if is_lead() else _NOTHING)
+        if step == _ALL_DAMAGED:
+            faults = [fault for fault in map(self._fault, steps) if fault]
+            raise CheckpointError(
+                f"no checkpoint in {self.directory} is whole: {listed(faults)}; bring one back, or "
+                "choose another --workdir"
+            )
+        return None if step == _NOTHING else step
+
+    def _look_for_whole(self, steps: Sequence[int]) -> int:
+        for place, step in enumerate(steps):
+            if not self._fault(step):
+                for damaged in steps[:place]:
+                    log.warning("%s; taking step %d instead", self._fault(damaged), step)
+                return step
+        return _ALL_DAMAGED if steps else _NOTHING
+
+    def _fault(self, step: int) -> str:
+        """What is wrong with a saved step; empty where it is whole. Read once."""
+        if step not in self._checked:
+            try:
+                check_manifest(self.directory / str(step))
+                self._checked[step] = ""
+            except DamageError as error:
+                self._checked[step] = str(error)
+        return self._checked[step]
+
+    def _rank(self, step: int) -> tuple[float, int]:
+        try:
+            auc = read_manifest(self.directory / str(step)).auc
+        except DamageError:
+            auc = math.inf  # so that it is looked at, and named
+        return (-math.inf if auc is None else auc, step)
 
     def _restore_item(self, step: int, name: str, target: Any) -> Any:
-        saved = self._manager.item_metadata(step)[name]
+        folder = self.directory / str(step)
+        items = self._reader.metadata(folder).item_metadata
+        saved = items[name] if items else None
         if saved is None:
-            raise CheckpointError(f"{self.directory / str(step)} holds no {name}")
+            raise CheckpointError(f"{folder} holds no {name}")
         if faults := shape_faults(_shapes(saved.tree), _shapes(target)):
             raise CheckpointError(
-                f"{self.directory / str(step)} ({name}) is of another model: "
+                f"{folder} ({name}) is of another model: "
                 f"{listed([*faults.values()])}; use the configuration it was trained with"
             )
         args = ocp.args.Composite(**{name: ocp.args.StandardRestore(target)})
-        return self._manager.restore(step, args=args)[name]
+        return self._reader.restore(folder, args=args)[name]
 
     def _restore_json(self, step: int, name: str) -> dict[str, Any]:
         args = ocp.args.Composite(**{name: ocp.args.JsonRestore()})
-        return self._manager.restore(step, args=args)[name]
+        return self._reader.restore(self.directory / str(step), args=args)[name]
+
+
+def _handlers() -> dict[str, Any]:
+    return {
+        "params": ocp.StandardCheckpointHandler(),
+        "optimizer": ocp.StandardCheckpointHandler(),
+        "config": ocp.JsonCheckpointHandler(),
+        "progress": ocp.JsonCheckpointHandler(),
+    }
 
 
 def _auc(metrics: Mapping[str, float]) -> float:

@@ -2,3 +2,4 @@
 
 CHECKPOINTS = "checkpoints"
 CONFIG_FILE = "config.json"
+LOCK_FILE = ".lock"

@@ -7,6 +7,7 @@ with its checkpoints and its `config.json`, and must be found again by whoever g
 import dataclasses
 import functools
 import hashlib
+import json
 import logging
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 from cad_jax.arrays import content_hash
 from cad_jax.run.placement import load_run
 from cad_jax.settings.experiment import Computed, Experiment, Priors
-from cad_jax.settings.structure import ConfigError, differences
+from cad_jax.settings.structure import ConfigError, differences, leaves
 from cad_jax.weights.store import verify_weights
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,21 @@ RESUMABLE = (
     "config.evaluation",
     "config.train.log_every",
     "config.train.checkpoint_every",
+    "config.train.keep_newest",
+    "config.train.keep_best",
     "config.train.profile_at",
     "config.computed",  # each is compared when it is found again
+)
+
+# Hosts may differ in these: the same content may lie elsewhere on each.
+PER_HOST = (
+    "config.data.path",
+    "config.data.extra_paths",
+    "config.data.evaluate_paths",
+    "config.data.workers",
+    "config.init.video",
+    "config.init.audio",
+    "config.init.run",
 )
 
 
@@ -149,6 +163,23 @@ def code_hash() -> str:
             digest.update(f"{file.relative_to(root).as_posix()}\n".encode())
             digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def facts_of(config: Experiment) -> dict[str, str]:
+    """What must be the same on all hosts before the first step, by name."""
+    values = leaves(config.to_mapping())
+    shared = {
+        name: value
+        for name, value in values.items()
+        if name not in PER_HOST and not name.startswith("config.computed.")
+    }
+    pins = config.computed
+    return {
+        "configuration": json.dumps(shared, sort_keys=True),
+        "code version": pins.code,
+        "set of data": " ".join(pins.data),
+        "set of weights": f"{pins.video} {pins.audio} {pins.run}",
+    }
 
 
 def refuse_other_experiment(old: Mapping[str, Any], new: Mapping[str, Any], where: str) -> None:

@@ -18,6 +18,7 @@ from cad_jax.parallel.mesh import put_batch, replicated
 from cad_jax.run.placement import make_model
 from cad_jax.settings.experiment import Experiment
 from cad_jax.types import Batch, Outputs
+from data_pipelines.errors import UserError
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.pipeline import evaluation_batches
 from data_pipelines.loading.source import TFRecordSource
@@ -26,6 +27,10 @@ from data_pipelines.metrics.ranking import auc
 from data_pipelines.records.clip import FRAME_RATE
 
 Scores = dict[str, np.ndarray]
+
+
+class ScoreError(UserError):
+    """The detector says nothing of a clip that it ought to judge."""
 
 
 class Scorer:
@@ -45,15 +50,26 @@ class Scorer:
 
         def score(params: Params, batch: Batch) -> dict[str, jax.Array]:
             scores = clip_scores(model.merge(params)(batch), batch)
-            return scores | {"clip_index": batch["clip_index"], "valid": batch["valid"]}
+            rows = {"clip_index": batch["clip_index"], "valid": batch["valid"]}
+            return scores | rows | {"faulty": faulty_scores(scores, batch)}
 
         # Replicated, so that every host sees the scores of the whole global batch.
         self._step = jax.jit(score, out_shardings=replicated(mesh))
 
     def batch(self, params: Mapping[str, jax.Array], batch: ClipBatch) -> Scores:
-        """Scores of one batch, see `clip_scores`; padding rows are left out."""
+        """Scores of one batch, see `clip_scores`; padding rows are left out.
+
+        Raises:
+            ScoreError: one is not finite although what it judges is there.
+        """
         scores = jax.device_get(self._step(dict(params), put_batch(batch, self.mesh)))
         valid = scores.pop("valid")
+        if faulty := np.count_nonzero(scores.pop("faulty") & valid):
+            raise ScoreError(
+                f"{faulty} of {np.count_nonzero(valid)} clips have scores that are not finite: the "
+                "parameters are; go back to another checkpoint, or train with a lower "
+                "optimizer.learning_rate"
+            )
         return {name: values[valid] for name, values in scores.items()}
 
     def split(
@@ -139,6 +155,14 @@ def clip_scores(outputs: Outputs, batch: Batch) -> dict[str, jax.Array]:
             batch["has_audio"][:, None], jax.nn.sigmoid(outputs.frame_logits_audio)
         ),
     }
+
+
+def faulty_scores(scores: Mapping[str, jax.Array], batch: Batch) -> jax.Array:
+    """[b]: whether a probability is not finite although its modality is there."""
+    video, audio = batch["has_video"], batch["has_audio"]
+    judged = {"p_fake": True, "p_video": video, "p_audio": audio, "p_mismatch": video & audio}
+    faults = [there & ~jnp.isfinite(scores[name]) for name, there in judged.items()]
+    return functools.reduce(jnp.logical_or, faults)
 
 
 def _where(mask: jax.Array, values: jax.Array) -> jax.Array:

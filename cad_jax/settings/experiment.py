@@ -145,6 +145,9 @@ class TrainConfig:
         evaluate_every: the validation split is scored and a checkpoint is saved, here and at the
             end; 0 never.
         checkpoint_every: a checkpoint is saved besides.
+        keep_newest: how many of the newest checkpoints are kept. With 1 there is none to go back to
+            when it is damaged.
+        keep_best: how many are kept besides, the best by validation AUC.
         early_stop: stop after this many evaluations without a better AUC; 0 never.
         profile_at: first of five profiled steps; 0 never.
     """
@@ -153,15 +156,22 @@ class TrainConfig:
     log_every: int = 20
     evaluate_every: int = 200
     checkpoint_every: int = 200
+    keep_newest: int = 2
+    keep_best: int = 1
     early_stop: int = 0
     profile_at: int = 0
 
     def __post_init__(self) -> None:
-        if self.evaluate_every < 0:
-            raise ValueError(f"evaluate_every must be at least 0, not {self.evaluate_every}")
-        for name in ("steps", "log_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        least = {"evaluate_every": 0, "keep_best": 0}
+        least |= dict.fromkeys(("steps", "log_every", "checkpoint_every", "keep_newest"), 1)
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ValueError(f"{name} must be at least {bound}, not {getattr(self, name)}")
+
+    def evaluates_at(self, step: int) -> bool:
+        """Whether the validation split is scored after this step."""
+        rhythm = self.evaluate_every
+        return bool(rhythm) and step > 0 and (step == self.steps or step % rhythm == 0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """The training loop. Its order:
 
-resume > init; then for every step: take a batch, step, and where it is their turn: log, profile,
-evaluate on validation, save, stop. What a step computes is in `step`, what it needs in `learner`.
+resume > init; an evaluation that a stop left out; then for every step: take a batch, step, and
+where it is their turn: profile, agree on a stop, log, evaluate on validation, save, stop. What a
+step computes is in `step`, what it needs in `learner`.
 """
 
+import contextlib
 import dataclasses
 import itertools
 import logging
@@ -24,10 +26,12 @@ from cad_jax.data import (
     sample_training,
 )
 from cad_jax.models.functional import Params
-from cad_jax.parallel.mesh import make_mesh
+from cad_jax.parallel import hosts
+from cad_jax.parallel.mesh import check_divides, make_mesh
 from cad_jax.run.checkpoint import Checkpoints, Progress, TrainState
-from cad_jax.run.files import CONFIG_FILE
+from cad_jax.run.files import CONFIG_FILE, LOCK_FILE
 from cad_jax.run.pins import (
+    facts_of,
     pin_code,
     pin_data,
     pin_run,
@@ -43,7 +47,7 @@ from cad_jax.telemetry.speed import StepClock, peak_flops
 from cad_jax.telemetry.writers import create_writer
 from cad_jax.training.input import on_device
 from cad_jax.training.learner import Learner, model_flops
-from cad_jax.training.preemption import StopRequest
+from cad_jax.training.preemption import AgreedStop, StopRequest
 from cad_jax.training.step import Metrics
 from cad_jax.training.tower_features import open_features
 from cad_jax.types import Batch
@@ -53,6 +57,7 @@ from data_pipelines.loading.pipeline import training_batches
 from data_pipelines.loading.sampling import Stratum
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.atomic import write_json
+from data_pipelines.records.lock import held
 
 log = logging.getLogger(__name__)
 
@@ -79,25 +84,25 @@ def train(config: Experiment, workdir: str | pathlib.Path) -> bool:
     """
     workdir = pathlib.Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
-    checkpoints = Checkpoints(workdir)
-    try:
+    with contextlib.ExitStack() as alone:
+        lock = held(workdir / LOCK_FILE, f"{workdir} is trained in already,")
+        hosts.together(lambda: alone.enter_context(lock) if hosts.is_lead() else None)
+        newest, best = config.train.keep_newest, config.train.keep_best
+        checkpoints = Checkpoints(workdir, keep_newest=newest, keep_best=best)
+        alone.callback(checkpoints.close)
         return _train(_as_begun(config, checkpoints, workdir), checkpoints, workdir)
-    finally:
-        checkpoints.close()
 
 
 def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) -> bool:
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-    source = open_training(config.data)
-    strata = sample_training(config.data, source)
-    validation = open_evaluation(config.data, config.data.validation_split)
-    for split in config.data.test_splits:
-        open_evaluation(config.data, split)  # better missing now than after the training
-    priors = measure_priors(config.data, source, strata)
-    config = pin_data(config, describe_training(config.data), priors)
+    check_divides(config.data.batch_size, mesh, "config.data.batch_size")
+    check_divides(config.evaluation.batch_size, mesh, "config.evaluation.batch_size")
+    config, source, strata, validation = hosts.together(lambda: _open_data(config))
+    hosts.refuse_different(facts_of(config))
     learner = Learner(config, mesh, make_model(config))
     state, progress = _resume_or_init(learner, checkpoints, workdir)
-    if int(state.step) >= config.train.steps or _is_stale(config, progress):
+    finished = int(state.step) >= config.train.steps
+    if (finished and not _owes_evaluation(config, state, progress)) or _is_stale(config, progress):
         log.info("%s: nothing left to train", workdir)
         return True
     writer = create_writer(workdir, int(state.step), is_lead=jax.process_index() == 0)
@@ -106,6 +111,19 @@ def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) 
         return run.go_on(state, _batches(config, source, strata, int(state.step)))
     finally:
         writer.close()
+
+
+def _open_data(
+    config: Experiment,
+) -> tuple[Experiment, TFRecordSource, Sequence[Stratum], TFRecordSource]:
+    """The experiment with its data pinned; what is trained on, how often, and validated on."""
+    source = open_training(config.data)
+    strata = sample_training(config.data, source)
+    validation = open_evaluation(config.data, config.data.validation_split)
+    for split in config.data.test_splits:
+        open_evaluation(config.data, split)  # better missing now than after the training
+    priors = measure_priors(config.data, source, strata)
+    return pin_data(config, describe_training(config.data), priors), source, strata, validation
 
 
 @dataclasses.dataclass
@@ -121,9 +139,13 @@ class _Run:
 
     def go_on(self, state: TrainState, loaded: Iterator[ClipBatch]) -> bool:
         config, start = self.learner.config.train, int(state.step)
+        if _owes_evaluation(self.learner.config, state, self.progress):
+            self._evaluate(state)
+        if start >= config.steps or _is_stale(self.learner.config, self.progress):
+            return True
         ahead = on_device(loaded, self.learner.mesh)
         batches, take_step, clock = self._compile(state, ahead)
-        scorer = make_scorer(self.learner.config, self.learner.mesh)
+        agreed, stopping = AgreedStop(self.learner.mesh), False
         profile = self._profiler()
         bar = tqdm(initial=start, total=config.steps, unit="step", disable=jax.process_index() != 0)
         with StopRequest() as stop, bar:
@@ -134,22 +156,20 @@ class _Run:
                 clock.tick()
                 bar.update()
                 profile(step)
-                stopping = bool(stop) or self.checkpoints.preempted(step)
+                stopping = agreed(bool(stop), last=step == config.steps)
                 last = step == config.steps or stopping
                 if last or step % config.log_every == 0:
                     bar.set_postfix_str(self._log(step, metrics, clock))
-                rhythm = config.evaluate_every
-                if rhythm and (step == config.steps or step % rhythm == 0):
-                    aucs = scorer.aucs({**self.frozen, **state.params}, self.validation)
-                    self.writer.write_scalars(step, validation_scalars(aucs))
-                    self._save(state, mean_auc(aucs))
+                if config.evaluates_at(step) and not stopping:
+                    self._evaluate(state)
                     clock.restart()  # the time it took is no step's
                 elif last or step % config.checkpoint_every == 0:
                     self._save(state, None)
                 if stopping or _is_stale(self.learner.config, self.progress):
                     break
-        if stop:
-            log.warning("%s: saved at step %d", stop.signal_name, int(state.step))
+        if stopping:
+            reason = stop.signal_name or "another host stopped"
+            log.warning("%s: saved at step %d", reason, int(state.step))
         return not stopping
 
     def _compile(
@@ -179,12 +199,15 @@ class _Run:
         rate, wait = speed["clips_per_second"], speed["input_wait"]
         return f"loss {values['loss']:.3f}, {rate:.1f} clips/s, {wait:.0%} waiting for input"
 
+    def _evaluate(self, state: TrainState) -> None:
+        """Scores the validation split and saves what was scored."""
+        scorer, step = make_scorer(self.learner.config, self.learner.mesh), int(state.step)
+        aucs = scorer.aucs({**self.frozen, **state.params}, self.validation)
+        self.writer.write_scalars(step, validation_scalars(aucs))
+        self.progress = self.progress.after_evaluation(mean_auc(aucs), step)
+        self._save(state, mean_auc(aucs))
+
     def _save(self, state: TrainState, auc: float | None) -> None:
-        if auc is not None and auc > self.progress.best_auc:
-            self.progress = Progress(best_auc=auc)
-        elif auc is not None:
-            stale = self.progress.evaluations_since_best + 1
-            self.progress = Progress(self.progress.best_auc, stale)
         self.writer.flush()  # what a checkpoint covers must be on disk before it is
         self.checkpoints.save(state, self.learner.config.to_mapping(), self.progress, auc)
 
@@ -261,3 +284,9 @@ def _is_stale(config: Experiment, progress: Progress) -> bool:
     """Whether validation has not improved for as long as `early_stop` allows."""
     patience = config.train.early_stop
     return bool(patience) and progress.evaluations_since_best >= patience
+
+
+def _owes_evaluation(config: Experiment, state: TrainState, progress: Progress) -> bool:
+    """Whether it was stopped at a step of evaluation, which then waits for the next start."""
+    step = int(state.step)
+    return config.train.evaluates_at(step) and progress.evaluated_at < step

@@ -64,6 +64,17 @@ def test_keeps_the_newest_two_and_the_best(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("newest", "best", "kept"), [(1, 0, {6}), (2, 1, {1, 5, 6}), (2, 2, {1, 3, 5, 6})]
+)
+def test_keeps_as_many_as_are_wanted(tmp_path, newest, best, kept):
+    checkpoints = Checkpoints(tmp_path, keep_newest=newest, keep_best=best)
+    for step, auc in enumerate([0.9, None, 0.6, None, None, None], start=1):
+        checkpoints.save(make_state(step), {}, Progress(), auc)
+    checkpoints.wait()
+    assert {int(path.name) for path in checkpoints.directory.iterdir()} == kept
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda params: params.pop("head/bias"), "unexpected head/bias"),

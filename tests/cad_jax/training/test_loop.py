@@ -1,5 +1,6 @@
 """The loop: runs, resumes bit for bit after any kind of end, refuses what does not fit."""
 
+import itertools
 import json
 import os
 import signal
@@ -14,10 +15,14 @@ import pytest
 
 from cad_jax.parallel.mesh import make_mesh
 from cad_jax.run.checkpoint import Checkpoints
+from cad_jax.run.files import LOCK_FILE
 from cad_jax.run.placement import make_model
 from cad_jax.settings.structure import ConfigError
 from cad_jax.training.learner import Learner
 from cad_jax.training.loop import TrainingError, train
+from cad_jax.training.preemption import AgreedStop
+from data_pipelines.errors import UserError
+from data_pipelines.records.lock import HeldError, held
 
 pytestmark = pytest.mark.slow
 
@@ -137,9 +142,47 @@ def test_sigterm_saves_and_the_same_call_goes_on(small_experiment, workdir, run_
     assert max(losses(workdir)) == saved
 
 
+def test_a_stop_at_an_evaluation_leaves_it_to_the_next_start(
+    small_experiment, finished_run, workdir, monkeypatch
+):
+    config = small_experiment()  # evaluates at 4 and at the end, 6
+    for start, stop_at in ((0, 4), (4, 6)):
+        steps = itertools.count(start + 1)
+        monkeypatch.setattr(AgreedStop, "__call__", lambda *_, last: next(steps) == stop_at)  # noqa: B023
+        assert not train(config, workdir)
+        checkpoints = Checkpoints(workdir, read_only=True)
+        assert checkpoints.latest_step() == stop_at
+        assert checkpoints.read_progress(stop_at).evaluated_at < stop_at
+    monkeypatch.undo()
+    assert train(config, workdir)
+    same_run(finished_run[1], workdir, config)
+    here, there = (Checkpoints(folder, read_only=True) for folder in (workdir, finished_run[1]))
+    assert here.best_step() == there.best_step()
+    assert here.read_progress(6) == there.read_progress(6)
+    validated = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in validated if "validation/auc" in row] == [4, 6]
+
+
 def test_another_experiment_in_the_same_folder_is_refused(small_experiment, finished_run):
     with pytest.raises(ConfigError, match=r"config\.optimizer\.learning_rate was 0\.003, now 0\.1"):
         train(small_experiment(optimizer={"learning_rate": 0.1}), finished_run[1])
+
+
+def test_a_second_training_in_the_folder_is_one_line(small_experiment, workdir):
+    with (
+        held(workdir / LOCK_FILE),
+        pytest.raises(HeldError, match=rf"is trained in already, by process {os.getpid()} on"),
+    ):
+        train(small_experiment(), workdir)
+
+
+@pytest.mark.parametrize("section", ["data", "evaluation"])
+def test_batches_that_the_devices_cannot_share_are_refused_at_once(
+    small_experiment, workdir, section
+):
+    config = small_experiment(**{section: {"batch_size": 12}})
+    with pytest.raises(UserError, match=rf"{section}\.batch_size of 12 clips does not divide"):
+        train(config, workdir)
 
 
 def test_a_finished_run_is_left_alone(finished_run):
