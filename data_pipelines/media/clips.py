@@ -18,11 +18,12 @@ from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.media.align import crop_matrices, mouth_boxes, warp_square
 from data_pipelines.media.clock import StageClock
 from data_pipelines.media.container import MediaInfo, probe
-from data_pipelines.media.decode import AudioTrack, VideoFrame, read_audio, read_video
+from data_pipelines.media.decode import VideoFrame, read_video
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.face import face_models
 from data_pipelines.media.remedies import Span, at_loudness, reencoded, sounding_span
 from data_pipelines.media.settings import MediaLimits, PrepareSettings
+from data_pipelines.media.sound import AudioTrack, read_audio
 from data_pipelines.media.stills import probe_stills, read_stills
 from data_pipelines.media.track import FaceTrack, Tracking, track_faces
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE, UNKNOWN, ClipRecord
@@ -122,7 +123,7 @@ def _video_windows(
     _check_tracking(tracking, info, settings)
     # A sound file of its own says nothing of how much of the picture's file is lost.
     beside = audio if source.audio_path is None else None
-    facts = _facts(info, _missing_seconds(info, video.span, beside))
+    facts = _facts(info, audio, _missing_seconds(info, video.span, beside))
     frames = enumerate(video.frames())
     for track in tracking.tracks:
         crops = _crops(frames, track, settings, clock)
@@ -248,7 +249,7 @@ def _audio_windows(
     for start, stop in spans:
         samples = audio.samples[start * _SAMPLES_PER_FRAME : stop * _SAMPLES_PER_FRAME]
         start_ms = 1000 * (audio.start_s + start / FRAME_RATE)
-        facts = _facts(info, lost) | {"start_ms": f"{start_ms:.3f}"}
+        facts = _facts(info, audio, lost) | {"start_ms": f"{start_ms:.3f}"}
         yield _assemble(source, settings, facts, start, [], samples, 0.0)
 
 
@@ -309,8 +310,8 @@ def _missing_seconds(info: MediaInfo, span: tuple[float, float], audio: AudioTra
     return missing if missing > _LOSS_S else 0.0
 
 
-def _facts(info: MediaInfo, missing_s: float) -> dict[str, str]:
-    """The file's own facts as provenance."""
+def _facts(info: MediaInfo, audio: AudioTrack | None, missing_s: float) -> dict[str, str]:
+    """The file's own facts, and what was put right in reading it, as provenance."""
     return {
         "bytes": str(info.size_bytes),
         "sha256": info.sha256,
@@ -322,4 +323,5 @@ def _facts(info: MediaInfo, missing_s: float) -> dict[str, str]:
         "audio_codec": info.audio_codec,
         "audio_rate": str(info.audio_rate),
         "truncated": f"{missing_s:.2f} of {info.duration_s:.2f} s lost" if missing_s else "",
+        **(audio.facts if audio else {}),
     }

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from data_pipelines.media import decode
-from data_pipelines.media.decode import AudioTrack, read_audio, read_video
+from data_pipelines.media.decode import read_video
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.settings import MediaLimits
+from data_pipelines.media.sound import read_audio
 
 LIMITS = MediaLimits()
 
@@ -49,7 +50,7 @@ def test_timestamps_that_do_not_increase_give_way_to_index_over_rate(
     path = write_media(tmp_path / "a.avi", [grey(90)] * 5, codecs=("mpeg4", "aac"))
     stamps = [0.0, 0.04, 0.12, 0.08, 0.16, None]
     frames = [types.SimpleNamespace(time=t, width=96, height=64) for t in stamps]
-    monkeypatch.setattr(decode, "_decoded", lambda container, stream: iter(frames))
+    monkeypatch.setattr(decode, "decoded_frames", lambda container, stream: iter(frames))
     times = [time for time, _ in decode._timed_frames(path, LIMITS)]
     np.testing.assert_allclose(times, [0.0, 0.04, 0.12, 0.16, 0.20])
 
@@ -84,54 +85,6 @@ def test_flash_and_beep_stay_together(tmp_path, write_media, grey, name, codecs,
     flash = times[np.argmax(seen > 128)]
     onset = track.start_s + np.argmax(np.abs(track.samples) > 3000) / 16_000
     assert onset - flash == pytest.approx(0.0, abs=tolerance_s)
-
-
-def test_late_sound_is_late(tmp_path, write_media, grey):
-    sound = 0.5 * np.sin(np.arange(48_000) / 8)
-    path = write_media(
-        tmp_path / "a.mkv", [grey(90)] * 50, sound=sound, sound_start=0.4,
-        codecs=("libx264", "pcm_s16le"),
-    )  # fmt: skip
-    track = read_audio(path, LIMITS)
-    assert track.start_s == pytest.approx(0.4, abs=0.002)
-    assert len(track.samples) == pytest.approx(16_000, abs=2)
-
-
-def test_between_takes_the_window_and_says_how_late_it_starts():
-    track = AudioTrack(np.arange(16_000, dtype=np.int16), start_s=0.5)
-    samples, late = track.between(0.0, 1.0)
-    assert (samples[0], len(samples), late) == (0, 8000, 0.5)
-    samples, late = track.between(1.0, 1.25)
-    assert (samples[0], len(samples), late) == (8000, 4000, 0.0)
-    samples, late = track.between(1.4, 2.0)
-    assert (samples[0], len(samples), late) == (14_400, 1600, 0.0)
-    assert track.between(3.0, 4.0)[0].size == 0
-    assert track.between(0.0, 0.4)[0].size == 0
-
-
-def test_floats_beyond_one_saturate(tmp_path, write_media):
-    sound = 1.42 * np.sin(2 * np.pi * 100 * np.arange(48_000) / 48_000)
-    path = write_media(tmp_path / "a.mkv", sound=sound, codecs=("", "pcm_f32le"))
-    samples = read_audio(path, LIMITS).samples.astype(float)
-    clipped = np.clip(1.42 * np.sin(2 * np.pi * 100 * np.arange(16_000) / 16_000), -1, 1) * 32_768
-    assert samples.max() == 32_767
-    assert samples.min() == -32_768
-    assert np.abs(samples[200:-200] - clipped[200:-200]).max() < 2000  # no wrapping round
-
-
-def test_a_hole_in_the_sound_is_filled_with_silence(tmp_path, monkeypatch, write_media):
-    path = write_media(tmp_path / "a.mkv", sound=np.zeros(9600))
-    real = decode._decoded
-
-    def with_hole(container, stream):
-        for index, frame in enumerate(real(container, stream)):
-            if index > 0:
-                frame.pts += round(1.0 / frame.time_base)
-            yield frame
-
-    whole = len(read_audio(path, LIMITS).samples)
-    monkeypatch.setattr(decode, "_decoded", with_hole)
-    assert len(read_audio(path, LIMITS).samples) == pytest.approx(whole + 16_000, abs=20)
 
 
 def test_a_cut_file_yields_what_it_holds(tmp_path, write_media, draw_face):
