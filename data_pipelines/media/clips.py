@@ -123,7 +123,7 @@ def _video_windows(
     _check_tracking(tracking, info, settings)
     # A sound file of its own says nothing of how much of the picture's file is lost.
     beside = audio if source.audio_path is None else None
-    facts = _facts(info, audio, _missing_seconds(info, video.span, beside))
+    facts = _facts(info, audio, _missing_seconds(info, video.span, beside)) | video.facts
     frames = enumerate(video.frames())
     for track in tracking.tracks:
         crops = _crops(frames, track, settings, clock)
@@ -143,6 +143,7 @@ class _Video:
     Attributes:
         span: when the picture starts and ends on the container's axis, once it has been read.
         skipped: frames before the first one wanted, likewise.
+        facts: what was put right in reading it, likewise.
     """
 
     def __init__(
@@ -151,6 +152,7 @@ class _Video:
         self._path, self._settings, self._wanted, self._clock = path, settings, wanted, clock
         self._kept: list[VideoFrame] | None = None
         self.span, self.skipped = (0.0, 0.0), 0
+        self.facts: dict[str, str] = {}
 
     def frames(self) -> Iterator[VideoFrame]:
         if self._kept is not None:
@@ -173,8 +175,13 @@ class _Video:
         self._kept, self.span, self.skipped = kept, (start or 0.0, end), skipped
 
     def _decoded(self) -> Iterator[VideoFrame]:
-        read = read_stills if self._path.is_dir() else read_video
-        frames = read(self._path, self._settings.limits)
+        limits = self._settings.limits
+        stills = self._path.is_dir()
+        frames = (
+            read_stills(self._path, limits)
+            if stills
+            else read_video(self._path, limits, self.facts)
+        )
         return reencoded(frames, self._settings.reencode) if self._settings.reencode else frames
 
 

@@ -19,6 +19,7 @@ from jaxtyping import UInt8
 from data_pipelines.media.container import open_container, video_stream
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.settings import MediaLimits
+from data_pipelines.media.stamps import Clock
 from data_pipelines.records.clip import FRAME_RATE
 
 
@@ -35,12 +36,19 @@ class VideoFrame:
     image: UInt8[np.ndarray, "h w 3"]
 
 
-def read_video(path: pathlib.Path, limits: MediaLimits) -> Iterator[VideoFrame]:
+def read_video(
+    path: pathlib.Path, limits: MediaLimits, facts: dict[str, str] | None = None
+) -> Iterator[VideoFrame]:
     """Yields the frames of the 25 Hz grid that starts at the first frame.
 
     Each grid point shows the source frame whose timestamp is nearest, so a higher rate drops
     frames, a lower or variable one repeats them (the same array), and none is blended. A cut file
     yields what can be decoded.
+
+    Args:
+        path: the file.
+        limits: what it may cost.
+        facts: takes what was put right, as provenance, when all frames are read: `stamps_mended`.
 
     Raises:
         MediaError: as `open_container`; too_large beyond a limit. No frame at all is no error.
@@ -49,7 +57,7 @@ def read_video(path: pathlib.Path, limits: MediaLimits) -> Iterator[VideoFrame]:
     previous: tuple[float, av.VideoFrame] | None = None
     converter = VideoReformatter()  # one for all frames: setting it up costs as much as using it
     period = 1 / FRAME_RATE
-    for time, frame in _timed_frames(path, limits):
+    for time, frame in _timed_frames(path, limits, {} if facts is None else facts):
         if previous is None:
             start = time
         else:
@@ -66,36 +74,49 @@ def read_video(path: pathlib.Path, limits: MediaLimits) -> Iterator[VideoFrame]:
         yield from _repeat(previous[1], converter, start, index, count, limits)
 
 
-def _timed_frames(path: pathlib.Path, limits: MediaLimits) -> Iterator[tuple[float, av.VideoFrame]]:
-    """Source frames with strictly increasing times in seconds.
-
-    Where timestamps are absent or do not increase, the frame's index over the rate takes over from
-    there on. AVI has none of presentation: what FFmpeg gives is late by the decoder's delay and,
-    with B-frames, out of order. Its first frame is at 0.
-    """
+def _timed_frames(
+    path: pathlib.Path, limits: MediaLimits, facts: dict[str, str]
+) -> Iterator[tuple[float, av.VideoFrame]]:
+    """Source frames with strictly increasing times in seconds."""
     with open_container(path) as container:
         stream = video_stream(container)
         if stream is None:
             return
         rate = float(stream.average_rate or stream.guessed_rate or FRAME_RATE)
-        avi = container.format.name == "avi"
-        by_index = avi and bool(stream.codec_context.has_b_frames)
-        start, delay, last, decoded = 0.0, 0.0, -np.inf, 0
-        for index, frame in enumerate(decoded_frames(container, stream)):
-            limits.check_frame(frame.width, frame.height)
-            decoded += 3 * frame.width * frame.height
-            if decoded > limits.max_decoded_bytes:
-                raise MediaError("too_large", f"over {limits.max_decoded_bytes} decoded bytes")
-            if index == 0:
-                first = frame.time or 0.0
-                start, delay = (0.0, first) if avi else (first, 0.0)
-            time = None if frame.time is None else frame.time - delay
-            if by_index or time is None or time <= last:
-                by_index = True
-                time = start + index / rate
-            if time > last:  # after the change of clock the first few may still lie in the past
-                last = time
-                yield time, frame
+        clock = Clock(1 / rate)
+        frames = _within_limits(decoded_frames(container, stream), limits)
+        yield from clock.timed(_stamped(frames, container, stream, rate))
+        facts["stamps_mended"] = str(clock.mended)
+
+
+def _stamped(
+    frames: Iterator[av.VideoFrame], container: InputContainer, stream: av.VideoStream, rate: float
+) -> Iterator[tuple[float | None, av.VideoFrame]]:
+    """Frames with the container's timestamps in seconds.
+
+    AVI has none of presentation: what FFmpeg gives is late by the decoder's delay and, with
+    B-frames, out of order; the frame's index over the rate says it. Its first frame is at 0.
+    """
+    avi = container.format.name == "avi"
+    by_index = avi and bool(stream.codec_context.has_b_frames)
+    delay = 0.0
+    for index, frame in enumerate(frames):
+        if avi and index == 0:
+            delay = frame.time or 0.0
+        if by_index:
+            yield index / rate, frame
+        else:
+            yield None if frame.time is None else frame.time - delay, frame
+
+
+def _within_limits(frames: Iterator[av.VideoFrame], limits: MediaLimits) -> Iterator[av.VideoFrame]:
+    decoded = 0
+    for frame in frames:
+        limits.check_frame(frame.width, frame.height)
+        decoded += 3 * frame.width * frame.height
+        if decoded > limits.max_decoded_bytes:
+            raise MediaError("too_large", f"over {limits.max_decoded_bytes} decoded bytes")
+        yield frame
 
 
 def decoded_frames(

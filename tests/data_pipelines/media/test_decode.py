@@ -1,5 +1,3 @@
-import types
-
 import numpy as np
 import pytest
 
@@ -44,15 +42,26 @@ def test_variable_frame_rate_follows_the_timestamps(tmp_path, write_media, grey)
     np.testing.assert_allclose(seen, nearest(stamps, values, times + 1e-4), atol=2.5)
 
 
-def test_timestamps_that_do_not_increase_give_way_to_index_over_rate(
-    tmp_path, write_media, grey, monkeypatch
-):
-    path = write_media(tmp_path / "a.avi", [grey(90)] * 5, codecs=("mpeg4", "aac"))
-    stamps = [0.0, 0.04, 0.12, 0.08, 0.16, None]
-    frames = [types.SimpleNamespace(time=t, width=96, height=64) for t in stamps]
-    monkeypatch.setattr(decode, "decoded_frames", lambda container, stream: iter(frames))
-    times = [time for time, _ in decode._timed_frames(path, LIMITS)]
-    np.testing.assert_allclose(times, [0.0, 0.04, 0.12, 0.16, 0.20])
+def test_a_repeated_timestamp_moves_its_own_frame_alone(tmp_path, write_media, grey, monkeypatch):
+    """25 frames/s, then 12.5: after the repeat, frames stay where their timestamps are."""
+    stamps = [*(np.arange(25) / 25), *(1 + np.arange(25) / 12.5)]
+    values = np.linspace(20, 230, 50)
+    path = write_media(tmp_path / "a.mkv", [grey(v) for v in values], times=stamps)
+    real = decode.decoded_frames
+
+    def repeating(container, stream):
+        for index, frame in enumerate(real(container, stream)):
+            if index == 30:
+                frame.pts -= round(0.08 / frame.time_base)
+            yield frame
+
+    monkeypatch.setattr(decode, "decoded_frames", repeating)
+    facts = {}
+    frames = list(read_video(path, LIMITS, facts))
+    assert len(frames) == 75
+    wanted = nearest(stamps, values, [frame.time_s + 1e-4 for frame in frames])
+    np.testing.assert_allclose([f.image.mean() for f in frames], wanted, atol=2.5)
+    assert facts["stamps_mended"] == "1"
 
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
