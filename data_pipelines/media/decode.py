@@ -13,11 +13,11 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 
-from data_pipelines.media.container import open_container, video_stream
+from data_pipelines.media.container import moving_pictures, open_container, video_stream
 from data_pipelines.media.errors import MediaError
+from data_pipelines.media.picture import PictureConverter, orientation
 from data_pipelines.media.settings import MediaLimits
 from data_pipelines.media.stamps import Clock
 from data_pipelines.records.clip import FRAME_RATE
@@ -48,16 +48,40 @@ def read_video(
     Args:
         path: the file.
         limits: what it may cost.
-        facts: takes what was put right, as provenance, when all frames are read: `stamps_mended`.
+        facts: takes what was put right, as provenance, when all frames are read: `pixel_aspect`,
+            `orientation` (EXIF's number), `video_streams`, `stamps_mended`.
 
     Raises:
         MediaError: as `open_container`; too_large beyond a limit. No frame at all is no error.
     """
+    facts = {} if facts is None else facts
+    with open_container(path) as container:
+        stream = video_stream(container)
+        if stream is None:
+            return
+        converter = PictureConverter(stream.sample_aspect_ratio, limits)
+        clock = Clock(1 / _rate(stream))
+        wide, high = converter.pixel_aspect.as_integer_ratio()
+        facts |= {
+            "pixel_aspect": f"{wide}:{high}",
+            "orientation": "1",
+            "video_streams": str(len(moving_pictures(container))),
+        }
+        frames = _within_limits(decoded_frames(container, stream), limits)
+        frames = _noted(frames, facts)
+        timed = clock.timed(_stamped(frames, container, stream))
+        yield from _on_grid(timed, converter, limits)
+        facts["stamps_mended"] = str(clock.mended)
+
+
+def _on_grid(
+    timed: Iterator[tuple[float, av.VideoFrame]], converter: PictureConverter, limits: MediaLimits
+) -> Iterator[VideoFrame]:
+    """The frames nearest to the grid's points; the last is shown as long as the one before it."""
     start, index = 0.0, 0
     previous: tuple[float, av.VideoFrame] | None = None
-    converter = VideoReformatter()  # one for all frames: setting it up costs as much as using it
     period = 1 / FRAME_RATE
-    for time, frame in _timed_frames(path, limits, {} if facts is None else facts):
+    for time, frame in timed:
         if previous is None:
             start = time
         else:
@@ -68,29 +92,22 @@ def read_video(
             period = time - previous[0]
         limits.check_seconds(time - start)
         previous = time, frame
-    if previous is not None:  # the last frame is shown as long as the one before it
+    if previous is not None:
         end = previous[0] + min(period, 1.0)
         count = max(int(np.ceil((end - start) * FRAME_RATE - 1e-6)) - index, 1 - min(index, 1))
         yield from _repeat(previous[1], converter, start, index, count, limits)
 
 
-def _timed_frames(
-    path: pathlib.Path, limits: MediaLimits, facts: dict[str, str]
-) -> Iterator[tuple[float, av.VideoFrame]]:
-    """Source frames with strictly increasing times in seconds."""
-    with open_container(path) as container:
-        stream = video_stream(container)
-        if stream is None:
-            return
-        rate = float(stream.average_rate or stream.guessed_rate or FRAME_RATE)
-        clock = Clock(1 / rate)
-        frames = _within_limits(decoded_frames(container, stream), limits)
-        yield from clock.timed(_stamped(frames, container, stream, rate))
-        facts["stamps_mended"] = str(clock.mended)
+def _noted(frames: Iterator[av.VideoFrame], facts: dict[str, str]) -> Iterator[av.VideoFrame]:
+    """Passes frames on and notes what the first one declares of itself."""
+    for index, frame in enumerate(frames):
+        if index == 0:
+            facts["orientation"] = str(orientation(frame).exif)
+        yield frame
 
 
 def _stamped(
-    frames: Iterator[av.VideoFrame], container: InputContainer, stream: av.VideoStream, rate: float
+    frames: Iterator[av.VideoFrame], container: InputContainer, stream: av.VideoStream
 ) -> Iterator[tuple[float | None, av.VideoFrame]]:
     """Frames with the container's timestamps in seconds.
 
@@ -104,9 +121,13 @@ def _stamped(
         if avi and index == 0:
             delay = frame.time or 0.0
         if by_index:
-            yield index / rate, frame
+            yield index / _rate(stream), frame
         else:
             yield None if frame.time is None else frame.time - delay, frame
+
+
+def _rate(stream: av.VideoStream) -> float:
+    return float(stream.average_rate or stream.guessed_rate or FRAME_RATE)
 
 
 def _within_limits(frames: Iterator[av.VideoFrame], limits: MediaLimits) -> Iterator[av.VideoFrame]:
@@ -138,7 +159,7 @@ def decoded_frames(
 
 def _repeat(
     frame: av.VideoFrame,
-    converter: VideoReformatter,
+    converter: PictureConverter,
     start: float,
     index: int,
     count: int,
@@ -148,8 +169,6 @@ def _repeat(
     if count <= 0:
         return
     limits.check_seconds((index + count) / FRAME_RATE)
-    image = converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-    if turns := round(frame.rotation / 90) % 4:  # telephones store how they were held
-        image = np.ascontiguousarray(np.rot90(image, turns))
+    image = converter.rgb(frame)
     for point in range(index, index + count):
         yield VideoFrame(start + point / FRAME_RATE, image)

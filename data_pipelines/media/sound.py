@@ -13,7 +13,7 @@ import av
 import numpy as np
 from jaxtyping import Float32, Float64, Int16
 
-from data_pipelines.media.container import audio_stream, open_container
+from data_pipelines.media.container import audio_stream, open_container, sounds
 from data_pipelines.media.decode import decoded_frames
 from data_pipelines.media.settings import MediaLimits
 from data_pipelines.records.clip import SAMPLE_RATE
@@ -34,8 +34,8 @@ class AudioTrack:
     Attributes:
         samples: mono, 16 kHz, 16-bit.
         start_s: when the first sample sounds, on the container's time axis.
-        facts: what was put right, as provenance: `audio_cut_ms`, `audio_filled_ms`,
-            `audio_residual_ms`, `audio_mix`.
+        facts: what it was and what was put right, as provenance: `audio_streams`, `audio_channels`,
+            `audio_mix`, `audio_cut_ms`, `audio_filled_ms`, `audio_residual_ms`.
     """
 
     samples: Int16[np.ndarray, " s"]
@@ -77,6 +77,7 @@ class _Decoded:
     positions: Float64[np.ndarray, " n"]
     stamps: Float64[np.ndarray, " n"]
     cancelled: bool
+    facts: dict[str, str]
 
 
 def read_audio(path: pathlib.Path, limits: MediaLimits) -> AudioTrack | None:
@@ -97,7 +98,7 @@ def read_audio(path: pathlib.Path, limits: MediaLimits) -> AudioTrack | None:
         decoded = _decode(path, limits, mixed=False) or decoded
     layout = lay_out(decoded.positions, decoded.stamps)
     samples, cut, filled = _laid(decoded.samples, layout, limits)
-    facts = {
+    facts = decoded.facts | {
         "audio_mix": mix,
         "audio_cut_ms": f"{cut:.0f}",
         "audio_filled_ms": f"{filled:.0f}",
@@ -173,6 +174,10 @@ def _decode(path: pathlib.Path, limits: MediaLimits, mixed: bool) -> _Decoded | 
         stream = audio_stream(container)
         if stream is None:
             return None
+        facts = {
+            "audio_streams": str(len(sounds(container))),
+            "audio_channels": str(stream.codec_context.layout.nb_channels),
+        }
         for frame in decoded_frames(container, stream):
             positions.append(seconds)
             stamps.append(np.nan if frame.time is None else frame.time)
@@ -189,7 +194,7 @@ def _decode(path: pathlib.Path, limits: MediaLimits, mixed: bool) -> _Decoded | 
     samples = np.concatenate([*chunks, _drained(resampler)])
     mix = float(np.square(samples, dtype=float).sum()) / (SAMPLE_RATE * _FULL_SCALE**2)
     cancelled = mixed and mix < _CANCELLED**2 * energy
-    return _Decoded(samples, np.array(positions), np.array(stamps), cancelled)
+    return _Decoded(samples, np.array(positions), np.array(stamps), cancelled, facts)
 
 
 def _left(frame: av.AudioFrame) -> Float32[np.ndarray, " n"]:

@@ -104,22 +104,6 @@ def test_a_cut_file_yields_what_it_holds(tmp_path, write_media, draw_face):
     assert 10 < len(list(read_video(cut, LIMITS))) < 50
 
 
-def test_a_telephone_held_upright_gives_an_upright_picture(tmp_path, write_media):
-    image = np.full((64, 96, 3), 20, np.uint8)
-    image[:20] = 230  # bright on top as stored
-    path = write_media(tmp_path / "a.mp4", [image] * 5)
-    content = bytearray(path.read_bytes())
-    matrix = content.index(b"tkhd") + 44
-    one, zero = (1 << 16).to_bytes(4, "big"), bytes(4)
-    minus = (-(1 << 16)).to_bytes(4, "big", signed=True)
-    content[matrix : matrix + 20] = zero + one + zero + minus + zero  # shown turned clockwise
-    path.write_bytes(content)
-    shown = next(read_video(path, LIMITS)).image
-    assert shown.shape == (96, 64, 3)
-    assert shown[:, -15:].mean() > 200
-    assert shown[:, :40].mean() < 60
-
-
 def test_limits_hold_while_decoding(tmp_path, write_media, grey):
     path = write_media(tmp_path / "a.mp4", [grey(90)] * 50, sound=np.zeros(96_000))
     with pytest.raises(MediaError, match="decoded bytes"):
