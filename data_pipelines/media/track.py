@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, UInt8
 
-from data_pipelines.media.align import LIP_POINTS, STABLE_POINTS
+from data_pipelines.media.align import LIP_POINTS, STABLE_POINTS, warp_square
 from data_pipelines.media.face import (
     Detection,
     FaceModels,
@@ -31,7 +31,8 @@ _MAX_FACES = 4  # followed at once; more only cost time
 _DETECT_EVERY = 25  # frames between looking for faces that have come in
 _MAX_GAP = 12  # frames without the face that a track survives: 0.5 s
 _SAME_FACE_IOU = 0.3  # between one frame and the next, or of two tracks that have run together
-_SAME_LOOK = 0.85  # correlation of a face and its surroundings between two frames
+_STILL = 0.85  # correlation between two frames of what the mesh looked at: surely no cut
+_SAME_LOOK = 0.7  # of a face with its surroundings, brought to one place and size
 _SAME_SCENE = 0.5  # of the whole picture, where the face was lost from sight
 _LOOK = 32  # pixels, of what is compared
 _AROUND_LAST = 1.5  # where a lost face is looked for: its box and as much again on each side
@@ -124,11 +125,11 @@ class _Live:
             if nearby:
                 mesh = self._mesh_at(image, models, nearby[0].region)
         if mesh is None:
-            self.over = not self.missing and self._is_cut(image, None)
+            self.over = not self.missing and self._is_cut(image, None, None)
             self.points.append(None)
             self.missing += 1
             return self
-        if self._is_cut(image, look):
+        if self._is_cut(image, mesh, look):
             return _Live(index, image, mesh)
         self._accept(image, mesh, look)
         return self
@@ -140,11 +141,18 @@ class _Live:
             return None
         return mesh
 
-    def _is_cut(self, image: Image, look: Look | None) -> bool:
-        """Has another face or picture taken the place of the one seen last?"""
-        if look is not None and self.look is not None:
-            return _correlation(look, self.look) < _SAME_LOOK
-        return _correlation(_glance(image), _glance(self.image)) < _SAME_SCENE
+    def _is_cut(self, image: Image, mesh: Mesh | None, look: Look | None) -> bool:
+        """Has another face or picture taken the place of the one seen last?
+
+        What the mesh looked at anyway says no for nearly every frame; only where it has changed,
+        as it does in fast movements too, are the two faces laid one on the other.
+        """
+        if mesh is None or self.missing:
+            return _correlation(_glance(image), _glance(self.image)) < _SAME_SCENE
+        if look is not None and self.look is not None and _correlation(look, self.look) >= _STILL:
+            return False
+        now, before = _face(image, region_of_mesh(mesh.points)), _face(self.image, self.region)
+        return _correlation(now, before) < _SAME_LOOK
 
     def _accept(self, image: Image, mesh: Mesh, look: Look | None) -> None:
         """Takes a frame; `look` is None where the view was not laid by the frame before."""
@@ -181,8 +189,13 @@ def _newcomers(
 
 
 def _look(mesh: Mesh) -> Look:
-    """The face and its surroundings, small and grey."""
+    """What the mesh looked at, small and grey."""
     return cv2.resize(cv2.cvtColor(mesh.view, _GREY), (_LOOK, _LOOK), interpolation=cv2.INTER_AREA)
+
+
+def _face(image: Image, region: Region) -> Look:
+    """A face and its surroundings, small and grey."""
+    return cv2.cvtColor(warp_square(image, region.matrix(_LOOK), _LOOK), _GREY)
 
 
 def _glance(image: Image) -> Look:
