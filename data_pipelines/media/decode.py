@@ -13,14 +13,18 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.video.reformatter import ColorTrc
 from jaxtyping import UInt8
 
 from data_pipelines.media.container import moving_pictures, open_container, video_stream
 from data_pipelines.media.errors import MediaError
+from data_pipelines.media.filters import deinterlaced
 from data_pipelines.media.picture import PictureConverter, orientation
 from data_pipelines.media.settings import MediaLimits
 from data_pipelines.media.stamps import Clock
 from data_pipelines.records.clip import FRAME_RATE
+
+_TRANSFERS = {int(curve): curve.name.lower() for curve in ColorTrc}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +53,7 @@ def read_video(
         path: the file.
         limits: what it may cost.
         facts: takes what was put right, as provenance, when all frames are read: `pixel_aspect`,
-            `orientation` (EXIF's number), `video_streams`, `stamps_mended`.
+            `orientation` (EXIF's number), `scan`, `transfer`, `video_streams`, `stamps_mended`.
 
     Raises:
         MediaError: as `open_container`; too_large beyond a limit. No frame at all is no error.
@@ -70,7 +74,7 @@ def read_video(
         frames = _within_limits(decoded_frames(container, stream), limits)
         frames = _noted(frames, facts)
         timed = clock.timed(_stamped(frames, container, stream))
-        yield from _on_grid(timed, converter, limits)
+        yield from _on_grid(deinterlaced(timed, facts), converter, limits)
         facts["stamps_mended"] = str(clock.mended)
 
 
@@ -103,6 +107,7 @@ def _noted(frames: Iterator[av.VideoFrame], facts: dict[str, str]) -> Iterator[a
     for index, frame in enumerate(frames):
         if index == 0:
             facts["orientation"] = str(orientation(frame).exif)
+            facts["transfer"] = _TRANSFERS.get(int(frame.color_trc), "unspecified")
         yield frame
 
 

@@ -1,4 +1,4 @@
-"""From a decoded frame to RGB as it is meant to be seen: square pixels, upright, not mirrored.
+"""From a decoded frame to RGB as it is meant to be seen: square pixels, upright, ordinary range.
 
 Owns what a frame's own declarations mean for its pixels. Knows nothing of time.
 """
@@ -14,6 +14,7 @@ from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 
 from data_pipelines.media.settings import MediaLimits
+from data_pipelines.media.tone import HDR, ToneMapper
 
 _NEARLY_SQUARE = 0.01  # sloppy ratios such as 427:426 are no reason to resample a picture
 
@@ -62,6 +63,7 @@ class PictureConverter:
         """Takes a pixel's width by its height, None or 0 where the file does not say."""
         self.pixel_aspect = pixel_aspect or fractions.Fraction(1)
         self._reformatter = VideoReformatter()
+        self._mapper: ToneMapper | None = None
         self._limits = limits
 
     def rgb(self, frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
@@ -71,6 +73,10 @@ class PictureConverter:
             MediaError: too_large: with square pixels it has more than the limits allow.
         """
         width, height = self._square(frame.width, frame.height)
+        if frame.color_trc in HDR:
+            if self._mapper is None or not self._mapper.fits(frame):
+                self._mapper = ToneMapper(frame)
+            frame = self._mapper.sdr(frame)
         picture = self._reformatter.reformat(
             frame, width=width, height=height, format="rgb24", threads=1
         )
