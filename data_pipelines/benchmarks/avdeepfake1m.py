@@ -11,14 +11,8 @@ import re
 from typing import Any
 
 from data_pipelines.benchmarks.base import ClipSource
-from data_pipelines.benchmarks.listing import (
-    json_entries,
-    known,
-    not_there,
-    once,
-    printable,
-    videos_below,
-)
+from data_pipelines.benchmarks.files import locate, printable, videos_below
+from data_pipelines.benchmarks.listing import json_entries, known, not_there, once
 from data_pipelines.records.clip import FAKE, IN_SYNC, REAL, UNKNOWN
 
 LAYOUT = (
@@ -57,7 +51,7 @@ def _labelled(root: pathlib.Path, split: str, where: str, entry: dict[str, Any])
     kind = entry["modify_type"]
     label_video, label_audio = known(where, "modify_type", kind, _LABELS)
     return ClipSource(
-        path=root / split / file,
+        path=locate(root / split, file),
         key=f"{split}/{file}",
         dataset="avdeepfake1m",
         split=split,

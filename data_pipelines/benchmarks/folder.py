@@ -8,10 +8,12 @@ error). Everything else is kept as provenance. Without a manifest: every video, 
 
 import pathlib
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from data_pipelines.benchmarks.base import SPLITS, ClipSource
-from data_pipelines.benchmarks.listing import csv_table, printable, videos_below
+from data_pipelines.benchmarks.files import locate, printable, videos_below
+from data_pipelines.benchmarks.listing import csv_table
 from data_pipelines.errors import UserError
 
 MANIFEST = "manifest.csv"
@@ -42,8 +44,8 @@ def clips(root: pathlib.Path) -> list[ClipSource]:
     dataset = dataset_name(root)
     return [
         ClipSource(
-            path=root / row["path"],
-            key=printable(row["path"]),
+            path=locate(root, row["path"]),
+            key=printable(str(pathlib.PurePosixPath(row["path"]))),
             dataset=dataset,
             split=row.get("split", ""),
             source_ids=_identities(row),
@@ -79,10 +81,10 @@ def _manifest_rows(manifest: pathlib.Path) -> Iterator[dict[str, str]]:
     first_line: dict[str, str] = {}
     for where, row in rows:
         _check_row(where, row)
-        if row["path"] in first_line:
-            earlier = first_line[row["path"]]
-            raise UserError(f"{where}: {row['path']!r} was already named in {earlier}")
-        first_line[row["path"]] = where.rpartition(", ")[2]
+        file = unicodedata.normalize("NFC", str(locate(manifest.parent, row["path"])))
+        if file in first_line:
+            raise UserError(f"{where}: {row['path']!r} was already named in {first_line[file]}")
+        first_line[file] = where.rpartition(", ")[2]
         yield row
 
 
@@ -98,7 +100,7 @@ def _check_row(where: str, row: dict[str, str]) -> None:
     path = pathlib.PurePosixPath(row["path"])
     if not row["path"] or "\0" in row["path"]:
         raise UserError(f"{where}, column path: name a file")
-    if path.is_absolute() or ".." in path.parts:
+    if path.is_absolute() or ".." in row["path"].replace("\\", "/").split("/"):
         raise UserError(f"{where}, column path: {row['path']!r} must lie below the folder")
     for name in _LABEL_COLUMNS:
         if row.get(name, "") not in _LABELS:

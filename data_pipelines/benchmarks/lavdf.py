@@ -10,6 +10,7 @@ import pathlib
 from typing import Any
 
 from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.benchmarks.files import locate
 from data_pipelines.benchmarks.listing import json_entries, known, not_there, once
 from data_pipelines.records.clip import FAKE, IN_SYNC, REAL, UNKNOWN
 
@@ -40,7 +41,7 @@ def _clip(root: pathlib.Path, where: str, entry: dict[str, Any]) -> ClipSource:
     )
     genuine = (label_video, label_audio) == (REAL, REAL)
     return ClipSource(
-        path=root / entry["file"],
+        path=locate(root, entry["file"]),
         key=entry["file"],
         dataset="lavdf",
         split=known(where, "split", entry.get("split"), _SPLITS),

@@ -56,6 +56,11 @@ def test_a_manifest_may_name_what_is_not_there(root):
         ("path\n/etc/a.mp4\n", "must lie below the folder"),
         ("path,split\n,train\n", "line 2, column path: name a file"),
         ("path\na.mp4\nb.mp4\na.mp4\n", "line 4: 'a.mp4' was already named in line 2"),
+        (
+            "path,split\na.mp4,train\n./a.mp4,test\n",
+            "line 3: './a.mp4' was already named in line 2",
+        ),
+        ("path\n..\\a.mp4\n", "must lie below the folder"),
         ("path,split\na.mp4,train,x,y\n", "line 2: more fields than columns"),
         ("file,label\na.mp4,1\n", "must name a column 'path'; it has: file, label"),
         ("path,path\na.mp4,1\n", "every column needs a name of its own"),
