@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TextIO, TypeVar
 
-from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.benchmarks.base import ClipSource, Stretches
 from data_pipelines.errors import UserError, nearest
 
 Value = TypeVar("Value")
@@ -123,6 +123,23 @@ def json_entries(
                 raise UserError(f"{where}: no field {name!r} with a {kind.__name__}")
         entries.append((where, entry))
     return entries
+
+
+def stretches(where: str, name: str, value: object) -> Stretches | None:
+    """Stretches of time that a list gives as pairs of seconds; None if it gives none.
+
+    Raises:
+        UserError: it is no list of (start, end) with start before end.
+    """
+    if not value:
+        return None
+    try:
+        pairs = tuple((float(start), float(end)) for start, end in value)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        pairs = ((1.0, 0.0),)
+    if any(start > end for start, end in pairs):
+        raise UserError(f"{where}: {name} is {value!r}, no list of [start, end] in seconds")
+    return pairs
 
 
 def known(where: str, name: str, value: object, meanings: Mapping[str, Value]) -> Value:

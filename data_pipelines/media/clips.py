@@ -14,7 +14,7 @@ import numpy as np
 import simplejpeg
 from jaxtyping import Float
 
-from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.benchmarks.base import ClipSource, Stretches
 from data_pipelines.media.align import crop_matrices, mouth_boxes, warp_square
 from data_pipelines.media.clock import StageClock
 from data_pipelines.media.container import MediaInfo, probe
@@ -26,7 +26,7 @@ from data_pipelines.media.settings import MediaLimits, PrepareSettings
 from data_pipelines.media.sound import AudioTrack, read_audio
 from data_pipelines.media.stills import probe_stills, read_stills
 from data_pipelines.media.track import FaceTrack, Tracking, track_faces
-from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE, UNKNOWN, ClipRecord
+from data_pipelines.records.clip import FAKE, FRAME_RATE, REAL, SAMPLE_RATE, UNKNOWN, ClipRecord
 
 _SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE
 _KEEP_BYTES = 256 * 2**20  # of decoded frames; beyond it, decoding again is the lesser evil
@@ -286,6 +286,14 @@ def _assemble(
 ) -> ClipRecord:
     """Puts a record together; a modality that is not there has no label."""
     has_video, has_audio = bool(crops), samples.size > 0
+    begin_s = crops[0].time_s if has_video else float(facts["start_ms"]) / 1000
+    span = Span(begin_s, begin_s + (len(crops) / FRAME_RATE or len(samples) / SAMPLE_RATE))
+    label_video, method_video = _within(
+        source.label_video, source.method_video, source.forged_video, span
+    )
+    label_audio, method_audio = _within(
+        source.label_audio, source.method_audio, source.forged_audio, span
+    )
     if settings.loudness is not None:
         samples = at_loudness(samples, settings.loudness)
     return ClipRecord(
@@ -294,18 +302,27 @@ def _assemble(
         split=source.split,
         source_ids=source.source_ids,
         pair_id=source.pair_id,
-        method_video=source.method_video,
-        method_audio=source.method_audio,
+        method_video=method_video,
+        method_audio=method_audio,
         frames=tuple(crop.jpeg for crop in crops),
         frame_times_ms=np.array([crop.time_s * 1000 for crop in crops], np.float64),
         mouth_boxes=np.array([crop.mouth for crop in crops], np.float32).reshape(-1, 4),
         audio=samples,
         audio_offset_ms=late_s * 1000,
-        label_video=source.label_video if has_video else UNKNOWN,
-        label_audio=source.label_audio if has_audio else UNKNOWN,
+        label_video=label_video if has_video else UNKNOWN,
+        label_audio=label_audio if has_audio else UNKNOWN,
         label_sync=source.label_sync if has_video and has_audio else UNKNOWN,
         provenance={**source.provenance, "source": source.key, **facts},
     )
+
+
+def _within(label: int, method: str, forged: Stretches | None, window: Span) -> tuple[int, str]:
+    """A modality's label and method in a window of a clip that is forged in stretches."""
+    if label != FAKE or forged is None:
+        return label, method
+    if any(start < window.end_s and window.start_s < end for start, end in forged):
+        return FAKE, method
+    return REAL, "none"
 
 
 def _missing_seconds(info: MediaInfo, span: tuple[float, float], audio: AudioTrack | None) -> float:
