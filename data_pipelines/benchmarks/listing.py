@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 
 from data_pipelines.benchmarks.base import ClipSource, Stretches
 from data_pipelines.errors import UserError, nearest
+from data_pipelines.records.clip import FAKE, REAL
 
 Value = TypeVar("Value")
 
@@ -164,3 +165,18 @@ def once(sources: Sequence[ClipSource]) -> list[ClipSource]:
         if by_key.setdefault(source.key, source) != source:
             raise UserError(f"{source.dataset}: two entries for {source.key!r} differ")
     return list(by_key.values())
+
+
+def check_classes(sources: Sequence[ClipSource]) -> None:
+    """Refuses a benchmark that has come without its genuine or without its forged clips.
+
+    Raises:
+        UserError: clips have labels, but all of one class.
+    """
+    classes = {max(clip.label_video, clip.label_audio) for clip in sources}
+    lacking = [name for name, label in (("genuine", REAL), ("forged", FAKE)) if label not in classes]
+    if len(lacking) == 1:
+        raise UserError(
+            f"{sources[0].dataset}: no {lacking[0]} clip among the {len(sources)} listed; look for "
+            "folders that are missing or unreadable, or take it as it is with --one-class"
+        )
