@@ -173,8 +173,8 @@ def check_classes(sources: Sequence[ClipSource]) -> None:
     Raises:
         UserError: clips have labels, but all of one class.
     """
-    classes = {max(clip.label_video, clip.label_audio) for clip in sources}
-    lacking = [name for name, label in (("genuine", REAL), ("forged", FAKE)) if label not in classes]
+    there = {max(clip.label_video, clip.label_audio) for clip in sources}
+    lacking = [name for name, label in (("genuine", REAL), ("forged", FAKE)) if label not in there]
     if len(lacking) == 1:
         raise UserError(
             f"{sources[0].dataset}: no {lacking[0]} clip among the {len(sources)} listed; look for "

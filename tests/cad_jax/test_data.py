@@ -145,7 +145,7 @@ def test_clips_without_any_label_are_refused_with_how_to_label(config, tmp_path,
         shards[split] = [write_shard(path, map(encode_clip, clips))]
     write_metadata(directory, "drawn", shards)
     with pytest.raises(
-        UserError, match="no clip of '(train|val)' in .* has a label: .* labels=fold"
+        UserError, match=r"no clip of '(train|val)' in .* has a label: .* labels=fold"
     ):
         opened(config(path=str(directory)).data)
 
