@@ -24,14 +24,16 @@ MANIFEST = "manifest.csv"
 
 _LABELS = {"1": 1, "0": 0, "-1": -1, "": -1, "1.0": 1, "0.0": 0, "-1.0": -1}  # pandas adds the .0
 _FLAGS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": False}
-_CLASSES = dict.fromkeys(
-    ("real", "genuine", "original", "originals", "pristine", "authentic"), REAL
-)
-_CLASSES |= dict.fromkeys(("fake", "fakes", "forged", "manipulated", "deepfake", "deepfakes"), FAKE)
+_GENUINE = ("real", "genuine", "original", "originals", "pristine", "authentic")
+_FORGED = ("fake", "fakes", "forged", "manipulated", "deepfake", "deepfakes")
+_FOLDER_CLASSES = {**dict.fromkeys(_GENUINE, REAL), **dict.fromkeys(_FORGED, FAKE)}
 _FOLDER_LABELS = {
     REAL: {
-        **{"label_video": "0", "label_audio": "0", "label_sync": "1"},
-        **{"method_video": "none", "method_audio": "none"},
+        "label_video": "0",
+        "label_audio": "0",
+        "label_sync": "1",
+        "method_video": "none",
+        "method_audio": "none",
     },
     FAKE: {"label_video": "1"},
 }
@@ -111,7 +113,7 @@ def _video_rows(root: pathlib.Path, labels: str) -> Iterator[dict[str, str]]:
 def _classes(path: pathlib.Path) -> set[int]:
     """REAL and FAKE, as the names of the folders say that a video lies in."""
     words = [re.sub("^[0-9]+[-_. ]+", "", folder.lower()) for folder in path.parts[:-1]]
-    return {_CLASSES[word] for word in words if word in _CLASSES}
+    return {_FOLDER_CLASSES[word] for word in words if word in _FOLDER_CLASSES}
 
 
 def _check_classes(root: pathlib.Path, classes: dict[pathlib.Path, set[int]]) -> None:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import av
 import cv2
 import numpy as np
-from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 
@@ -47,7 +46,7 @@ def orientation(frame: av.VideoFrame) -> Orientation:
     The matrix takes a stored point (x, y), y down, to (a x + c y, b x + d y); it is stored by rows
     as a, b, u, c, d, v, x, y, w.
     """
-    data = frame.side_data.get(SideData.DISPLAYMATRIX)
+    data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return Orientation()
     a, b, _, c, d = np.frombuffer(bytes(data), "<i4", count=5).astype(int).tolist()

@@ -203,7 +203,7 @@ def _left(frame: av.AudioFrame) -> Float32[np.ndarray, " n"]:
     left = values[0] if frame.format.is_planar else values[0, ::2]
     if left.dtype == np.uint8:
         return (left - np.float32(128)) / 128
-    scale = np.iinfo(left.dtype).max if left.dtype.kind == "i" else 1
+    scale = np.iinfo(str(left.dtype)).max if left.dtype.kind == "i" else 1
     return left.astype(np.float32) / np.float32(scale)
 
 
