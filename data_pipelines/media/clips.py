@@ -8,7 +8,7 @@ of shards, processes or data sets.
 import dataclasses
 import math
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import simplejpeg
@@ -114,7 +114,8 @@ def _video_windows(
     clock: StageClock,
 ) -> Iterator[ClipRecord]:
     span = sounding_span(audio) if audio and settings.trim_silence else None
-    video = _Video(source.path, settings, span, clock)
+    restarts = audio.restarts if audio and source.audio_path is None else ()
+    video = _Video(source.path, settings, span, restarts, clock)
     with clock.stage("face"):
         images = (frame.image for frame in video.frames())
         tracking = track_faces(images, face_models(), settings.min_frames)
@@ -147,9 +148,15 @@ class _Video:
     """
 
     def __init__(
-        self, path: pathlib.Path, settings: PrepareSettings, wanted: Span | None, clock: StageClock
+        self,
+        path: pathlib.Path,
+        settings: PrepareSettings,
+        wanted: Span | None,
+        restarts: Sequence[float],
+        clock: StageClock,
     ) -> None:
         self._path, self._settings, self._wanted, self._clock = path, settings, wanted, clock
+        self._restarts = restarts
         self._kept: list[VideoFrame] | None = None
         self.span, self.skipped = (0.0, 0.0), 0
         self.facts: dict[str, str] = {}
@@ -175,13 +182,11 @@ class _Video:
         self._kept, self.span, self.skipped = kept, (start or 0.0, end), skipped
 
     def _decoded(self) -> Iterator[VideoFrame]:
-        limits = self._settings.limits
-        stills = self._path.is_dir()
-        frames = (
-            read_stills(self._path, limits)
-            if stills
-            else read_video(self._path, limits, self.facts)
-        )
+        path, limits = self._path, self._settings.limits
+        if path.is_dir():
+            frames = read_stills(path, limits)
+        else:
+            frames = read_video(path, limits, self.facts, self._restarts)
         return reencoded(frames, self._settings.reencode) if self._settings.reencode else frames
 
 

@@ -6,7 +6,7 @@ nothing of faces, windows or labels.
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import av
@@ -41,7 +41,10 @@ class VideoFrame:
 
 
 def read_video(
-    path: pathlib.Path, limits: MediaLimits, facts: dict[str, str] | None = None
+    path: pathlib.Path,
+    limits: MediaLimits,
+    facts: dict[str, str] | None = None,
+    restarts: Sequence[float] = (),
 ) -> Iterator[VideoFrame]:
     """Yields the frames of the 25 Hz grid that starts at the first frame.
 
@@ -54,6 +57,7 @@ def read_video(
         limits: what it may cost.
         facts: takes what was put right, as provenance, when all frames are read: `pixel_aspect`,
             `orientation` (EXIF's number), `scan`, `transfer`, `video_streams`, `stamps_mended`.
+        restarts: of the file's `AudioTrack`.
 
     Raises:
         MediaError: as `open_container`; too_large beyond a limit. No frame at all is no error.
@@ -64,7 +68,7 @@ def read_video(
         if stream is None:
             return
         converter = PictureConverter(stream.sample_aspect_ratio, limits)
-        clock = Clock(1 / _rate(stream))
+        clock = Clock(1 / _rate(stream), restarts)
         wide, high = converter.pixel_aspect.as_integer_ratio()
         facts |= {
             "pixel_aspect": f"{wide}:{high}",

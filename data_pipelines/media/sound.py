@@ -36,11 +36,13 @@ class AudioTrack:
         start_s: when the first sample sounds, on the container's time axis.
         facts: what it was and what was put right, as provenance: `audio_streams`, `audio_channels`,
             `audio_mix`, `audio_cut_ms`, `audio_filled_ms`, `audio_residual_ms`.
+        restarts: seconds that were added to the timestamps each time that they started anew.
     """
 
     samples: Int16[np.ndarray, " s"]
     start_s: float
     facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    restarts: tuple[float, ...] = ()
 
     @property
     def end_s(self) -> float:
@@ -63,10 +65,12 @@ class Layout:
             stretch that lies together; positions increase.
         residual_s: the largest distance left between a block and its own timestamp, wrong ones
             included.
+        restarts: seconds added to the timestamps each time that they started anew.
     """
 
     pieces: list[tuple[float, float]]
     residual_s: float
+    restarts: tuple[float, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +108,9 @@ def read_audio(path: pathlib.Path, limits: MediaLimits) -> AudioTrack | None:
         "audio_filled_ms": f"{filled:.0f}",
         "audio_residual_ms": f"{1000 * layout.residual_s:.0f}",
     }
-    return AudioTrack(samples, layout.pieces[0][1], facts) if samples.size else None
+    if not samples.size:
+        return None
+    return AudioTrack(samples, layout.pieces[0][1], facts, layout.restarts)
 
 
 def lay_out(positions: Float64[np.ndarray, " n"], stamps: Float64[np.ndarray, " n"]) -> Layout:
@@ -120,15 +126,15 @@ def lay_out(positions: Float64[np.ndarray, " n"], stamps: Float64[np.ndarray, " 
     offsets = _filled(stamps - positions)
     steady = _running_median(offsets)
     now = offsets[0] if abs(offsets[0] - steady[0]) <= _TOLERANCE_S else steady[0]
-    pieces, restarts, residual = [(0.0, float(now))], 0.0, 0.0
+    pieces, restarts, residual = [(0.0, float(now))], [0.0], 0.0
     for position, own, offset in zip(positions, offsets, steady, strict=True):
-        if offset + restarts - now < -_NEW_CLOCK_S:
-            restarts = now - offset
-        if abs(offset + restarts - now) > _TOLERANCE_S:
-            now = offset + restarts
+        if offset + restarts[-1] - now < -_NEW_CLOCK_S:
+            restarts.append(float(now - offset))
+        if abs(offset + restarts[-1] - now) > _TOLERANCE_S:
+            now = offset + restarts[-1]
             pieces.append((float(position), float(position + now)))
-        residual = max(residual, abs(own + restarts - now))
-    return Layout(pieces, float(residual))
+        residual = max(residual, abs(own + restarts[-1] - now))
+    return Layout(pieces, float(residual), tuple(restarts[1:]))
 
 
 def _filled(offsets: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:

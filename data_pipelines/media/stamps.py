@@ -6,13 +6,14 @@ after it moves its own frame and no other. Knows nothing of what a frame is.
 
 import collections
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 Frame = TypeVar("Frame")
 
 _AHEAD = 4  # frames seen before one is shown; a timestamp that most of them deny is wrong
 _LASTING = 3  # timestamps in a row that fall back: not mistakes, but another piece
+_TOGETHER_S = 0.5  # sound and picture of one piece end so close to each other
 _NEW_CLOCK_S = 1.0  # a piece that falls back by more starts anew: it goes on after the last frame
 
 
@@ -23,9 +24,16 @@ class Clock:
         mended: how many timestamps were replaced, or left out with their frames.
     """
 
-    def __init__(self, period_s: float) -> None:
-        """Takes the seconds between frames where no timestamp says them."""
+    def __init__(self, period_s: float, restarts: Sequence[float] = ()) -> None:
+        """Takes what timestamps alone do not say.
+
+        Args:
+            period_s: seconds between frames.
+            restarts: seconds that were added to the sound's timestamps each time that they started
+                anew; the picture then stays with its sound.
+        """
         self.mended = 0
+        self._restarts = iter(restarts)
         self._period = period_s
         self._last: float | None = None
         self._shift = 0.0  # of a clock that started anew
@@ -58,8 +66,10 @@ class Clock:
     def _on_one_clock(self, stamps: list[float | None]) -> list[float | None]:
         """The timestamps, moved to go on after the last frame where a new clock has begun."""
         known = [stamp + self._shift for stamp in stamps if stamp is not None]
-        if self._falls_back(known) and max(known) < (self._last or 0.0) - _NEW_CLOCK_S:
-            self._shift += (self._last or 0.0) + self._period - known[0]
+        if self._falls_back(known) and known[0] < (self._last or 0.0) - _NEW_CLOCK_S:
+            own = (self._last or 0.0) + self._period - (known[0] - self._shift)
+            sounds = next(self._restarts, own)
+            self._shift = sounds if abs(sounds - own) < _TOGETHER_S else own
         return [None if stamp is None else stamp + self._shift for stamp in stamps]
 
     def _falls_back(self, known: list[float]) -> bool:

@@ -96,6 +96,24 @@ def test_flash_and_beep_stay_together(tmp_path, write_media, grey, name, codecs,
     assert onset - flash == pytest.approx(0.0, abs=tolerance_s)
 
 
+def test_joined_pieces_whose_clocks_start_anew_stay_together(tmp_path, write_media, grey):
+    """Each piece's sound is longer than its picture; the differences must not add up."""
+    images = [grey(230 if index == 10 else 30) for index in range(30)]
+    sound = np.zeros(round(1.24 * 48_000))
+    sound[19_200:21_600] = 0.5 * np.sin(2 * np.pi * np.arange(2400) / 48)  # 0.4 s, as the flash
+    piece = write_media(tmp_path / "piece.ts", images, sound=sound)
+    path = tmp_path / "a.ts"
+    path.write_bytes(piece.read_bytes() * 6)
+    track = read_audio(path, LIMITS)
+    frames = list(read_video(path, LIMITS, restarts=track.restarts))
+    bright = np.array([frame.image.mean() > 128 for frame in frames])
+    flashes = [frames[at].time_s for at in np.flatnonzero(bright[1:] & ~bright[:-1]) + 1]
+    loud = np.flatnonzero(np.abs(track.samples.astype(int)) > 3000)
+    beeps = track.start_s + loud[np.diff(loud, prepend=-9999) > 8000] / 16_000
+    assert len(flashes) == len(beeps) == 6
+    assert np.abs(beeps - flashes).max() < 0.04
+
+
 def test_a_cut_file_yields_what_it_holds(tmp_path, write_media, draw_face):
     images = [draw_face(centre=(140 + index, 110)) for index in range(50)]
     whole = write_media(tmp_path / "a.mp4", images, options={"movflags": "faststart"})

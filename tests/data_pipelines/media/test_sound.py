@@ -141,7 +141,9 @@ def test_a_clock_that_starts_anew_goes_on_where_it_was():
     positions = np.arange(200) * BLOCK
     stamps = positions + 1.4
     stamps[120:] -= positions[120]
-    assert lay_out(positions, stamps).pieces == [(0.0, pytest.approx(1.4))]
+    layout = lay_out(positions, stamps)
+    assert layout.pieces == [(0.0, pytest.approx(1.4))]
+    assert layout.restarts == (pytest.approx(positions[120]),)
 
 
 def test_without_timestamps_sound_starts_at_0():
