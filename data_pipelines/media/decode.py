@@ -158,7 +158,7 @@ def decoded_frames(
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, FFmpegError):
+        except (StopIteration, FFmpegError, IndexError):  # the last: a stream that no header named
             return
         try:
             yield from packet.decode()
