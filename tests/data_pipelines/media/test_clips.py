@@ -242,6 +242,27 @@ def test_bad_files_answer_with_a_reason(bad_files, name, reason):
     assert caught.value.reason == reason
 
 
+def test_a_record_says_what_its_file_was_and_what_was_put_right(talking):
+    (first, *_) = prepare_clip(source(talking), SETTINGS)
+    assert (
+        first.provenance.items()
+        >= {
+            "pixel_aspect": "1:1",
+            "orientation": "1",
+            "scan": "progressive",
+            "transfer": "unspecified",
+            "video_streams": "1",
+            "stamps_mended": "0",
+            "audio_streams": "1",
+            "audio_channels": "1",
+            "audio_mix": "",
+            "audio_cut_ms": "0",
+            "audio_filled_ms": "0",
+            "audio_residual_ms": "0",
+        }.items()
+    )
+
+
 def test_a_window_that_no_forged_stretch_touches_is_genuine(talking):
     """Windows of 0 to 1 and 1 to 2 s; the rest is under the shortest."""
     forged = {"label_video": 1, "label_audio": 1, "method_video": "lips", "method_audio": "voice"}
