@@ -76,7 +76,7 @@ def open_evaluation(config: DataConfig, split: str) -> TFRecordSource:
 
     Raises:
         UserError: no such set, or no such split in `config.path`; a shard is damaged; two sets hold
-            clips of one name, which would be scored as one.
+            clips of one name, which would be scored as one; no clip has a label.
     """
     first, *besides = evaluated_sets(config, split)
     source = _open(config, first.directory, split)
@@ -85,6 +85,7 @@ def open_evaluation(config: DataConfig, split: str) -> TFRecordSource:
     names = Counter(source.column("clip_id")) if besides else Counter()
     if twice := [name for name, count in names.items() if count > 1]:
         raise UserError(f"path and evaluate_paths both hold {twice[0]!r} in split {split!r}")
+    _check_labelled(source, config.path, split)
     return source
 
 
@@ -93,9 +94,10 @@ def open_training(config: DataConfig) -> TFRecordSource:
 
     Raises:
         UserError: no such set or split, or no genuine clip where only these are wanted; a shard is
-            damaged.
+            damaged; no clip has a label.
     """
     source = _open(config, config.path, config.train_split)
+    _check_labelled(source, config.path, config.train_split)
     if config.genuine_only == "all":
         source = source.genuine()
     for path in config.extra_paths:
@@ -150,6 +152,17 @@ def measure_priors(config: DataConfig, source: TFRecordSource, strata: Sequence[
         return (len(source) * expected[label][FAKE] + 1) / (known + 2)
 
     return Priors(share("label"), share("label_video"), share("label_audio"))
+
+
+def _check_labelled(source: TFRecordSource, path: str, split: str) -> None:
+    """Nothing can be learnt from clips of which nothing is known, nor measured on them."""
+    labels = ("label", "label_video", "label_audio", "label_sync")
+    if all((source.column(label) == UNKNOWN).all() for label in labels):
+        raise UserError(
+            f"no clip of {split!r} in {path} has a label: prepare it with label_video and "
+            "label_audio (1 fake, 0 real) in manifest.csv, or from folders real/ and fake/ with "
+            "--option labels=folders"
+        )
 
 
 def _describe(directory: pathlib.Path, source: TFRecordSource, split: str) -> str:

@@ -16,9 +16,9 @@ import numpy as np
 from cad_jax.lab.whisper_check import measure_real_whisper
 from data_pipelines.commands.run import run_cli
 from data_pipelines.errors import UserError
-from data_pipelines.media.decode import read_audio
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.settings import MediaLimits
+from data_pipelines.media.sound import read_audio
 from data_pipelines.records.clip import SAMPLE_RATE
 
 LIMIT = 5  # times the reference's own rounding error

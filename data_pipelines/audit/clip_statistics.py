@@ -29,6 +29,26 @@ _SOURCE = {
     "face.width": "face_px",
     "face.count": "faces",
     "duration.file": "duration_s",
+    "streams.video": "video_streams",
+    "streams.audio": "audio_streams",
+    "channels.audio": "audio_channels",
+}
+# Those that are a statistic for each of their values, 1 where it is the clip's.
+_SOURCE_KINDS = {
+    "codec.video": "video_codec",
+    "codec.audio": "audio_codec",
+    "pixels.aspect": "pixel_aspect",
+    "orientation.exif": "orientation",
+    "scan.type": "scan",
+    "transfer.curve": "transfer",
+    "mix.audio": "audio_mix",
+}
+# What preparation put right; 0 is as good a value as others.
+_MENDED = {
+    "mended.stamps": "stamps_mended",
+    "mended.cut": "audio_cut_ms",
+    "mended.filled": "audio_filled_ms",
+    "mended.residual": "audio_residual_ms",
 }
 
 
@@ -56,16 +76,18 @@ def clip_features(clip: ClipRecord) -> Features:
 def source_features(provenance: Mapping[str, str]) -> Features:
     """What is recorded of the file that a clip is from, before any cure: size, rates, codecs.
 
-    A codec is a statistic of its own, 1 where it is the clip's (`codec.video=h264`).
+    A codec is a statistic of its own, 1 where it is the clip's (`codec.video=h264`); so are the
+    shape of the pixels, the orientation and the like.
     """
     numbers = {name: _number(provenance.get(key, "")) for name, key in _SOURCE.items()}
     features = {name: value for name, value in numbers.items() if value > 0}
     if (size := _number(provenance.get("bytes", ""))) > 0 and "duration.file" in features:
         features["bitrate.total"] = 8e-3 * size / features["duration.file"]
-    for kind in ("video", "audio"):
-        if codec := provenance.get(f"{kind}_codec", ""):
-            features[f"codec.{kind}={codec}"] = 1.0
-    return features
+    for name, key in _SOURCE_KINDS.items():
+        if kind := provenance.get(key, ""):
+            features[f"{name}={kind}"] = 1.0
+    mended = {name: provenance.get(key, "") for name, key in _MENDED.items()}
+    return features | {name: _number(text) for name, text in mended.items() if text}
 
 
 def sound_features(sound: Float[np.ndarray, " s"]) -> Features:

@@ -187,9 +187,9 @@ def columns(
 ) -> tuple[list[AuditRow], Float64[np.ndarray, "n f"], Bool[np.ndarray, " n"]]:
     """The clips that have all these statistics, their values, and whether they are forged.
 
-    A codec that is another's than the clip's is 0, not missing.
+    A codec, or another kind of file, that is another's than the clip's is 0, not missing.
     """
-    absent = {name: 0.0 if name.startswith("codec.") else None for name in names}
+    absent = {name: 0.0 if "=" in name else None for name in names}
     found = [(row, [row.features.get(name, absent[name]) for name in names]) for row in rows]
     found = [(row, values) for row, values in found if None not in values]
     chosen = [row for row, _ in found]

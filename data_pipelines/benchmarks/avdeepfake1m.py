@@ -1,6 +1,7 @@
 """AV-Deepfake1M: words inserted, deleted or exchanged, in sound, picture or both.
 
-Labels are of the whole clip; the forged stretches are kept as provenance, in seconds of the file.
+The forged stretches of picture and sound, in seconds of the file, label its windows: one that none
+touches is genuine although its clip is not. They are kept as provenance too.
 The labels of the test split are hidden: its clips, where they are there, have none. People are
 VoxCeleb2's, whose numbers FakeAVCeleb uses too.
 """
@@ -10,15 +11,9 @@ import pathlib
 import re
 from typing import Any
 
-from data_pipelines.benchmarks.base import ClipSource
-from data_pipelines.benchmarks.listing import (
-    json_entries,
-    known,
-    not_there,
-    once,
-    printable,
-    videos_below,
-)
+from data_pipelines.benchmarks.base import ClipSource, Stretches
+from data_pipelines.benchmarks.files import locate, printable, videos_below
+from data_pipelines.benchmarks.listing import json_entries, known, not_there, once, stretches
 from data_pipelines.records.clip import FAKE, IN_SYNC, REAL, UNKNOWN
 
 LAYOUT = (
@@ -57,7 +52,7 @@ def _labelled(root: pathlib.Path, split: str, where: str, entry: dict[str, Any])
     kind = entry["modify_type"]
     label_video, label_audio = known(where, "modify_type", kind, _LABELS)
     return ClipSource(
-        path=root / split / file,
+        path=locate(root / split, file),
         key=f"{split}/{file}",
         dataset="avdeepfake1m",
         split=split,
@@ -68,10 +63,18 @@ def _labelled(root: pathlib.Path, split: str, where: str, entry: dict[str, Any])
         label_sync=IN_SYNC if kind == "real" else UNKNOWN,
         method_video="talklip" if label_video == FAKE else "none",
         method_audio=entry.get("audio_model") or "" if label_audio == FAKE else "none",
+        forged_video=_forged(where, entry, "visual_fake_segments"),
+        forged_audio=_forged(where, entry, "audio_fake_segments"),
         expects_video=True,
         expects_audio=True,
         provenance={name: json.dumps(entry[name]) for name in _SEGMENTS if name in entry},
     )
+
+
+def _forged(where: str, entry: dict[str, Any], name: str) -> Stretches | None:
+    """The stretches of one modality; early lists give only those of both together."""
+    name = name if name in entry else "fake_segments"
+    return stretches(where, name, entry.get(name))
 
 
 def _unlabelled(root: pathlib.Path, path: pathlib.Path) -> ClipSource:

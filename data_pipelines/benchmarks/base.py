@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 
 from data_pipelines.records.clip import UNKNOWN
 
+Stretches = tuple[tuple[float, float], ...]
+
 SPLITS = ("train", "val", "test")
 
 
@@ -28,6 +30,9 @@ class ClipSource:
         pair_id: clips made from one original share it.
         label_video, label_audio, label_sync: 1, 0 or -1 for unknown.
         method_video, method_audio: `none` for genuine, empty for unknown.
+        forged_video: where the picture is forged, (start, end) in seconds of the file; a window
+            that no stretch touches is genuine. None: all of it, if any.
+        forged_audio: likewise for the sound.
         expects_video: the data set promises a picture, so a file without one is an error.
         expects_audio: likewise for sound.
         provenance: whatever else the data set says of it, as text.
@@ -45,6 +50,8 @@ class ClipSource:
     label_sync: int = UNKNOWN
     method_video: str = ""
     method_audio: str = ""
+    forged_video: Stretches | None = None
+    forged_audio: Stretches | None = None
     expects_video: bool = False
     expects_audio: bool = False
     provenance: Mapping[str, str] = dataclasses.field(default_factory=dict)

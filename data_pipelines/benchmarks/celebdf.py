@@ -11,6 +11,7 @@ import pathlib
 import re
 
 from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.benchmarks.files import locate, videos_below
 from data_pipelines.benchmarks.listing import known, not_there, once, text_lines
 from data_pipelines.errors import UserError
 from data_pipelines.records.clip import FAKE, REAL
@@ -40,7 +41,11 @@ def clips(root: pathlib.Path) -> list[ClipSource]:
     if not any((root / folder).is_dir() for folder in _LABELS):
         not_there(root / "Celeb-real", LAYOUT)
     listed = set(test)
-    there = [(folder, path.name) for folder in _LABELS for path in (root / folder).glob("*.mp4")]
+    there = [
+        (folder, path.name)
+        for folder in _LABELS
+        for path in videos_below(root / folder, deep=False)
+    ]
     train = sorted(clip for clip in there if clip not in listed)
     return once(
         [_clip(root, *clip, "train") for clip in train]
@@ -64,7 +69,7 @@ def _clip(root: pathlib.Path, folder: str, name: str, split: str) -> ClipSource:
     if not people:
         people = [f"youtube/{match['take']}"]
     return ClipSource(
-        path=root / folder / name,
+        path=locate(root / folder, name),
         key=f"{folder}/{name}",
         dataset="celebdf",
         split=split,

@@ -10,6 +10,7 @@ import pathlib
 import re
 
 from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.benchmarks.files import locate
 from data_pipelines.benchmarks.listing import csv_table, json_content, known, not_there, once
 from data_pipelines.errors import UserError
 from data_pipelines.records.clip import FAKE, REAL
@@ -70,7 +71,7 @@ def _clip(
     folder: pathlib.Path, name: str, split: str, label: int, original: str = ""
 ) -> ClipSource:
     return ClipSource(
-        path=folder / name,
+        path=locate(folder, name),
         key=f"{folder.name}/{name}",
         dataset="dfdc",
         split=split,

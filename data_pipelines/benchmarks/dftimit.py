@@ -11,7 +11,8 @@ import pathlib
 import re
 
 from data_pipelines.benchmarks.base import ClipSource
-from data_pipelines.benchmarks.listing import not_there, printable
+from data_pipelines.benchmarks.files import printable, videos_below
+from data_pipelines.benchmarks.listing import not_there
 from data_pipelines.errors import UserError
 from data_pipelines.records.clip import FAKE, IN_SYNC, REAL
 
@@ -37,7 +38,7 @@ def clips(root: pathlib.Path, *, vidtimit: str = "") -> list[ClipSource]:
     found = [root / quality for quality in _METHODS if (root / quality).is_dir()]
     if not found:
         not_there(root / "higher_quality", LAYOUT)
-    fakes = [_fake(root, path) for folder in found for path in sorted(folder.glob("*/*.avi"))]
+    fakes = [_fake(root, path) for folder in found for path in videos_below(folder)]
     if not vidtimit:
         logging.warning(
             "%s holds forgeries only: give the originals with --option vidtimit=DIR; without them "

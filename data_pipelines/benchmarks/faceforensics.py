@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from data_pipelines.benchmarks.base import SPLITS, ClipSource
+from data_pipelines.benchmarks.files import videos_below
 from data_pipelines.benchmarks.listing import json_content, not_there, once
 from data_pipelines.errors import UserError
 from data_pipelines.records.clip import FAKE, REAL
@@ -49,7 +50,7 @@ def clips(
     ]
     found = list(_listed(root, there, compression)) if there else []
     for folder in (original / "actors", manipulated / "DeepFakeDetection"):
-        videos = sorted((folder / compression / "videos").glob("*.mp4"))
+        videos = videos_below(folder / compression / "videos", deep=False)
         found += [_actors_clip(root, path) for path in videos]
     if not found:
         levels = sorted({path.parent.name for path in root.glob("*_sequences/*/*/videos")})

@@ -10,6 +10,7 @@ import pathlib
 import re
 
 from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.benchmarks.files import locate
 from data_pipelines.benchmarks.listing import csv_table, known, not_there, once
 from data_pipelines.errors import UserError
 from data_pipelines.records.clip import FAKE, IN_SYNC, REAL, UNKNOWN
@@ -71,7 +72,7 @@ def _clip(
     below = pathlib.PurePosixPath(gender, person, row["path"])
     targets = [row[name] for name in ("target1", "target2")]
     return ClipSource(
-        path=root / kind / race_folders[kind].get(_plain(race), race) / below,
+        path=locate(root / kind / race_folders[kind].get(_plain(race), race), str(below)),
         key=f"{kind}/{race}/{below}",
         dataset="fakeavceleb",
         source_ids=_identities(row["source"], targets),

@@ -12,6 +12,7 @@ import pathlib
 from typing import Literal
 
 from data_pipelines.benchmarks.base import SPLITS, ClipSource
+from data_pipelines.benchmarks.files import locate
 from data_pipelines.benchmarks.listing import known, not_there, once, text_lines
 from data_pipelines.errors import UserError
 from data_pipelines.records.clip import FAKE, IN_SYNC, OUT_OF_SYNC, REAL, UNKNOWN
@@ -80,7 +81,7 @@ def _clip(
     if mismatch and audiomismatch_label == FAKE:
         voice = "audiomismatch"
     return ClipSource(
-        path=root / "main" / line,
+        path=locate(root / "main", line),
         key=line,
         dataset="idforge",
         split=split,

@@ -8,7 +8,8 @@ unknown and only the person of the folder counts as seen. Its lists are not read
 import pathlib
 
 from data_pipelines.benchmarks.base import ClipSource
-from data_pipelines.benchmarks.listing import not_there, printable, videos_below
+from data_pipelines.benchmarks.files import printable, videos_below
+from data_pipelines.benchmarks.listing import not_there
 from data_pipelines.records.clip import FAKE, IN_SYNC, REAL, UNKNOWN
 
 ORIGINAL, SOUNDLESS = "original_videos", "fsgan"

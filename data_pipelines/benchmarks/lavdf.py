@@ -1,8 +1,8 @@
 """LAV-DF: words of a speech exchanged, in sound (SV2TTS), picture (Wav2Lip) or both.
 
-Labels are of the whole clip; the forged stretches are kept as provenance, `fake_periods` in seconds
-of the file: a window outside of them is genuine although its clip is not. The official `dev` split
-is `val`. People are not named.
+The forged stretches, `fake_periods` in seconds of the file, label its windows: one that none of
+them touches is genuine although its clip is not. They are kept as provenance too. The official
+`dev` split is `val`. People are not named.
 """
 
 import json
@@ -10,7 +10,8 @@ import pathlib
 from typing import Any
 
 from data_pipelines.benchmarks.base import ClipSource
-from data_pipelines.benchmarks.listing import json_entries, known, not_there, once
+from data_pipelines.benchmarks.files import locate
+from data_pipelines.benchmarks.listing import json_entries, known, not_there, once, stretches
 from data_pipelines.records.clip import FAKE, IN_SYNC, REAL, UNKNOWN
 
 LISTS = ("metadata.json", "metadata.min.json")
@@ -38,9 +39,10 @@ def _clip(root: pathlib.Path, where: str, entry: dict[str, Any]) -> ClipSource:
     label_video, label_audio = (
         FAKE if entry[name] else REAL for name in ("modify_video", "modify_audio")
     )
+    forged = stretches(where, "fake_periods", entry["fake_periods"])
     genuine = (label_video, label_audio) == (REAL, REAL)
     return ClipSource(
-        path=root / entry["file"],
+        path=locate(root, entry["file"]),
         key=entry["file"],
         dataset="lavdf",
         split=known(where, "split", entry.get("split"), _SPLITS),
@@ -50,6 +52,8 @@ def _clip(root: pathlib.Path, where: str, entry: dict[str, Any]) -> ClipSource:
         label_sync=IN_SYNC if genuine else UNKNOWN,
         method_video="wav2lip" if label_video == FAKE else "none",
         method_audio="sv2tts" if label_audio == FAKE else "none",
+        forged_video=forged,
+        forged_audio=forged,
         expects_video=True,
         expects_audio=True,
         provenance={"fake_periods": json.dumps(entry["fake_periods"])},

@@ -1,21 +1,18 @@
-"""What readers share: lists and folders that must be there, CSV, JSON, names, clips listed twice.
+"""What readers share: lists and folders that must be there, CSV, JSON, clips listed twice.
 
 Owns how a list is read and how it is said what is wrong with it. Knows no data set.
 """
 
 import csv
 import json
-import os
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
-from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.benchmarks.base import ClipSource, Stretches
 from data_pipelines.errors import UserError, nearest
-
-VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".flv", ".wmv", ".ts"}
-)
+from data_pipelines.records.clip import FAKE, REAL
 
 Value = TypeVar("Value")
 
@@ -33,7 +30,7 @@ def not_there(path: pathlib.Path, layout: str) -> NoReturn:
 def csv_table(path: pathlib.Path) -> tuple[list[str], list[tuple[str, dict[str, str]]]]:
     """A CSV file's columns and its rows, stripped, each with where it stands.
 
-    Takes a byte order mark and any line ends; empty lines are passed over.
+    Takes a byte order mark, any line ends and a spreadsheet's `sep=;`; empty lines are passed over.
 
     Raises:
         UserError: it cannot be read, is no UTF-8 text, or a row has more fields than columns.
@@ -42,10 +39,12 @@ def csv_table(path: pathlib.Path) -> tuple[list[str], list[tuple[str, dict[str, 
     try:
         # utf-8-sig: spreadsheets put a byte order mark in front.
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="")
+            separator = _separator(file)
+            before = 0 if separator is None else 1
+            reader = csv.DictReader(file, restval="", delimiter=separator or ",")
             reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             for raw in reader:
-                where = f"{path}, line {reader.line_num}"
+                where = f"{path}, line {reader.line_num + before}"
                 if any(raw.pop(None, ())):  # type: ignore[call-overload]
                     raise UserError(f"{where}: more fields than columns; quote text with commas")
                 rows.append((where, {name: text.strip() for name, text in raw.items()}))
@@ -56,6 +55,14 @@ def csv_table(path: pathlib.Path) -> tuple[list[str], list[tuple[str, dict[str, 
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     return list(reader.fieldnames), rows
+
+
+def _separator(file: TextIO) -> str | None:
+    """What a first line such as `sep=;`, written for spreadsheets, says; it is passed over."""
+    match = re.fullmatch(r"sep=(.)\s*", file.readline())
+    if match is None:
+        file.seek(0)
+    return match and match[1]
 
 
 def text_lines(path: pathlib.Path) -> list[tuple[str, str]]:
@@ -119,6 +126,23 @@ def json_entries(
     return entries
 
 
+def stretches(where: str, name: str, value: object) -> Stretches | None:
+    """Stretches of time that a list gives as pairs of seconds; None if it gives none.
+
+    Raises:
+        UserError: it is no list of (start, end) with start before end.
+    """
+    if not value:
+        return None
+    try:
+        pairs = tuple((float(start), float(end)) for start, end in value)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        pairs = ((1.0, 0.0),)
+    if any(start > end for start, end in pairs):
+        raise UserError(f"{where}: {name} is {value!r}, no list of [start, end] in seconds")
+    return pairs
+
+
 def known(where: str, name: str, value: object, meanings: Mapping[str, Value]) -> Value:
     """What a value of a list means.
 
@@ -128,20 +152,6 @@ def known(where: str, name: str, value: object, meanings: Mapping[str, Value]) -
     if not isinstance(value, str) or value not in meanings:
         raise UserError(f"{where}: {name} is {value!r}; {nearest(str(value), meanings)}")
     return meanings[value]
-
-
-def videos_below(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Every video file below a folder, in the order of their paths."""
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
-    ]
-
-
-def printable(path: str) -> str:
-    """A path as text: file names may hold bytes that are no text; records hold only text."""
-    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def once(sources: Sequence[ClipSource]) -> list[ClipSource]:
@@ -155,3 +165,18 @@ def once(sources: Sequence[ClipSource]) -> list[ClipSource]:
         if by_key.setdefault(source.key, source) != source:
             raise UserError(f"{source.dataset}: two entries for {source.key!r} differ")
     return list(by_key.values())
+
+
+def check_classes(sources: Sequence[ClipSource]) -> None:
+    """Refuses a benchmark that has come without its genuine or without its forged clips.
+
+    Raises:
+        UserError: clips have labels, but all of one class.
+    """
+    there = {max(clip.label_video, clip.label_audio) for clip in sources}
+    lacking = [name for name, label in (("genuine", REAL), ("forged", FAKE)) if label not in there]
+    if len(lacking) == 1:
+        raise UserError(
+            f"{sources[0].dataset}: no {lacking[0]} clip among the {len(sources)} listed; look for "
+            "folders that are missing or unreadable, or take it as it is with --one-class"
+        )

@@ -9,6 +9,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
+from data_pipelines.benchmarks.listing import check_classes
 from data_pipelines.benchmarks.registry import READERS, find_reader, reader_options
 from data_pipelines.commands.run import run_cli
 from data_pipelines.errors import UserError
@@ -43,6 +44,8 @@ def _run(args: argparse.Namespace) -> int:
     )
     options = reader_options(args.reader, args.option)
     sources = find_reader(args.reader)(args.root, **options)
+    if args.reader != "folder" and not args.one_class:
+        check_classes(sources)
     split = choose_split(sources, args.split)
     print(*split_lines(split, sources), compare(split, sources).line(), sep="\n")
     sources = apply_split(split, sources)
@@ -70,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         "--option", action="append", default=[], metavar="NAME=VALUE", help="of the reader"
     )
     parser.add_argument("--root", type=local_path, required=True, help="where the data set lies")
+    parser.add_argument("--one-class", action="store_true", help="take a set that lacks a class")
     parser.add_argument("--output", type=local_path, required=True, help="folder for the shards")
     parser.add_argument("--split", default="", help=f"a file or: {', '.join(SCHEMES)}")
     parser.add_argument("--runner", default="local", choices=["local", "beam"], help="who works")

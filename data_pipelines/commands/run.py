@@ -1,5 +1,6 @@
 """How every command ends: errors become one line and an exit code, never a traceback."""
 
+import io
 import sys
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ def run_cli(name: str, work: Callable[[], int | None], interrupted: str = "inter
     Returns:
         The exit code: that of the work, 1 after a line on standard error, 130 after Ctrl-C.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal cannot print
     try:
         return work() or 0
     except (UserError, ValueError, OSError) as error:  # ValueError: settings refuse a value

@@ -22,10 +22,10 @@ from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.errors import UserError
 from data_pipelines.media.clock import StageClock
 from data_pipelines.media.container import probe
-from data_pipelines.media.decode import read_audio
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.face import face_models
 from data_pipelines.media.settings import PrepareSettings
+from data_pipelines.media.sound import read_audio
 from data_pipelines.preparation.executors import prepare_one
 from data_pipelines.preparation.spool import Spool, claim
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE

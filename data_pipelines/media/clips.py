@@ -8,24 +8,25 @@ of shards, processes or data sets.
 import dataclasses
 import math
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import simplejpeg
 from jaxtyping import Float
 
-from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.benchmarks.base import ClipSource, Stretches
 from data_pipelines.media.align import crop_matrices, mouth_boxes, warp_square
 from data_pipelines.media.clock import StageClock
 from data_pipelines.media.container import MediaInfo, probe
-from data_pipelines.media.decode import AudioTrack, VideoFrame, read_audio, read_video
+from data_pipelines.media.decode import VideoFrame, read_video
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.face import face_models
 from data_pipelines.media.remedies import Span, at_loudness, reencoded, sounding_span
 from data_pipelines.media.settings import MediaLimits, PrepareSettings
+from data_pipelines.media.sound import AudioTrack, read_audio
 from data_pipelines.media.stills import probe_stills, read_stills
 from data_pipelines.media.track import FaceTrack, Tracking, track_faces
-from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE, UNKNOWN, ClipRecord
+from data_pipelines.records.clip import FAKE, FRAME_RATE, REAL, SAMPLE_RATE, UNKNOWN, ClipRecord
 
 _SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE
 _KEEP_BYTES = 256 * 2**20  # of decoded frames; beyond it, decoding again is the lesser evil
@@ -113,7 +114,8 @@ def _video_windows(
     clock: StageClock,
 ) -> Iterator[ClipRecord]:
     span = sounding_span(audio) if audio and settings.trim_silence else None
-    video = _Video(source.path, settings, span, clock)
+    restarts = audio.restarts if audio and source.audio_path is None else ()
+    video = _Video(source.path, settings, span, restarts, clock)
     with clock.stage("face"):
         images = (frame.image for frame in video.frames())
         tracking = track_faces(images, face_models(), settings.min_frames)
@@ -122,7 +124,7 @@ def _video_windows(
     _check_tracking(tracking, info, settings)
     # A sound file of its own says nothing of how much of the picture's file is lost.
     beside = audio if source.audio_path is None else None
-    facts = _facts(info, _missing_seconds(info, video.span, beside))
+    facts = _facts(info, audio, _missing_seconds(info, video.span, beside)) | video.facts
     frames = enumerate(video.frames())
     for track in tracking.tracks:
         crops = _crops(frames, track, settings, clock)
@@ -142,14 +144,22 @@ class _Video:
     Attributes:
         span: when the picture starts and ends on the container's axis, once it has been read.
         skipped: frames before the first one wanted, likewise.
+        facts: what was put right in reading it, likewise.
     """
 
     def __init__(
-        self, path: pathlib.Path, settings: PrepareSettings, wanted: Span | None, clock: StageClock
+        self,
+        path: pathlib.Path,
+        settings: PrepareSettings,
+        wanted: Span | None,
+        restarts: Sequence[float],
+        clock: StageClock,
     ) -> None:
         self._path, self._settings, self._wanted, self._clock = path, settings, wanted, clock
+        self._restarts = restarts
         self._kept: list[VideoFrame] | None = None
         self.span, self.skipped = (0.0, 0.0), 0
+        self.facts: dict[str, str] = {}
 
     def frames(self) -> Iterator[VideoFrame]:
         if self._kept is not None:
@@ -172,8 +182,11 @@ class _Video:
         self._kept, self.span, self.skipped = kept, (start or 0.0, end), skipped
 
     def _decoded(self) -> Iterator[VideoFrame]:
-        read = read_stills if self._path.is_dir() else read_video
-        frames = read(self._path, self._settings.limits)
+        path, limits = self._path, self._settings.limits
+        if path.is_dir():
+            frames = read_stills(path, limits)
+        else:
+            frames = read_video(path, limits, self.facts, self._restarts)
         return reencoded(frames, self._settings.reencode) if self._settings.reencode else frames
 
 
@@ -248,7 +261,7 @@ def _audio_windows(
     for start, stop in spans:
         samples = audio.samples[start * _SAMPLES_PER_FRAME : stop * _SAMPLES_PER_FRAME]
         start_ms = 1000 * (audio.start_s + start / FRAME_RATE)
-        facts = _facts(info, lost) | {"start_ms": f"{start_ms:.3f}"}
+        facts = _facts(info, audio, lost) | {"start_ms": f"{start_ms:.3f}"}
         yield _assemble(source, settings, facts, start, [], samples, 0.0)
 
 
@@ -278,6 +291,14 @@ def _assemble(
 ) -> ClipRecord:
     """Puts a record together; a modality that is not there has no label."""
     has_video, has_audio = bool(crops), samples.size > 0
+    begin_s = crops[0].time_s if has_video else float(facts["start_ms"]) / 1000
+    span = Span(begin_s, begin_s + (len(crops) / FRAME_RATE or len(samples) / SAMPLE_RATE))
+    label_video, method_video = _within(
+        source.label_video, source.method_video, source.forged_video, span
+    )
+    label_audio, method_audio = _within(
+        source.label_audio, source.method_audio, source.forged_audio, span
+    )
     if settings.loudness is not None:
         samples = at_loudness(samples, settings.loudness)
     return ClipRecord(
@@ -286,18 +307,27 @@ def _assemble(
         split=source.split,
         source_ids=source.source_ids,
         pair_id=source.pair_id,
-        method_video=source.method_video,
-        method_audio=source.method_audio,
+        method_video=method_video,
+        method_audio=method_audio,
         frames=tuple(crop.jpeg for crop in crops),
         frame_times_ms=np.array([crop.time_s * 1000 for crop in crops], np.float64),
         mouth_boxes=np.array([crop.mouth for crop in crops], np.float32).reshape(-1, 4),
         audio=samples,
         audio_offset_ms=late_s * 1000,
-        label_video=source.label_video if has_video else UNKNOWN,
-        label_audio=source.label_audio if has_audio else UNKNOWN,
+        label_video=label_video if has_video else UNKNOWN,
+        label_audio=label_audio if has_audio else UNKNOWN,
         label_sync=source.label_sync if has_video and has_audio else UNKNOWN,
         provenance={**source.provenance, "source": source.key, **facts},
     )
+
+
+def _within(label: int, method: str, forged: Stretches | None, window: Span) -> tuple[int, str]:
+    """A modality's label and method in a window of a clip that is forged in stretches."""
+    if label != FAKE or forged is None:
+        return label, method
+    if any(start < window.end_s and window.start_s < end for start, end in forged):
+        return FAKE, method
+    return REAL, "none"
 
 
 def _missing_seconds(info: MediaInfo, span: tuple[float, float], audio: AudioTrack | None) -> float:
@@ -309,8 +339,8 @@ def _missing_seconds(info: MediaInfo, span: tuple[float, float], audio: AudioTra
     return missing if missing > _LOSS_S else 0.0
 
 
-def _facts(info: MediaInfo, missing_s: float) -> dict[str, str]:
-    """The file's own facts as provenance."""
+def _facts(info: MediaInfo, audio: AudioTrack | None, missing_s: float) -> dict[str, str]:
+    """The file's own facts, and what was put right in reading it, as provenance."""
     return {
         "bytes": str(info.size_bytes),
         "sha256": info.sha256,
@@ -322,4 +352,5 @@ def _facts(info: MediaInfo, missing_s: float) -> dict[str, str]:
         "audio_codec": info.audio_codec,
         "audio_rate": str(info.audio_rate),
         "truncated": f"{missing_s:.2f} of {info.duration_s:.2f} s lost" if missing_s else "",
+        **(audio.facts if audio else {}),
     }

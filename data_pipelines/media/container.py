@@ -6,7 +6,7 @@ Owns the formats we read, the limits and the facts about a file. Decodes nothing
 import dataclasses
 import hashlib
 import pathlib
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 from av.container import InputContainer
@@ -30,6 +30,9 @@ FORMATS = (
 _LENIENT_TAGS: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 )
+
+
+Stream = TypeVar("Stream", av.VideoStream, av.AudioStream)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,19 +85,34 @@ def open_container(path: pathlib.Path) -> InputContainer:
         raise MediaError("unreadable", error.strerror or str(error)) from error
 
 
-def video_stream(container: InputContainer) -> av.VideoStream | None:
-    """The first stream of moving pictures; None if there is none (cover art does not count)."""
-    moving = (
+def moving_pictures(container: InputContainer) -> list[av.VideoStream]:
+    """The streams of moving pictures that FFmpeg can decode; cover art is none."""
+    return [
         stream
         for stream in container.streams.video
-        if not stream.disposition & Disposition.attached_pic
-    )
-    return next(moving, None)
+        if stream.codec_context and not stream.disposition & Disposition.attached_pic
+    ]
+
+
+def sounds(container: InputContainer) -> list[av.AudioStream]:
+    """The sound streams that FFmpeg can decode."""
+    return [stream for stream in container.streams.audio if stream.codec_context]
+
+
+def video_stream(container: InputContainer) -> av.VideoStream | None:
+    """The stream of moving pictures that players show; None if there is none."""
+    return _default(moving_pictures(container))
 
 
 def audio_stream(container: InputContainer) -> av.AudioStream | None:
-    """The first sound stream, or None."""
-    return next(iter(container.streams.audio), None)
+    """The sound stream that players play, or None."""
+    return _default(sounds(container))
+
+
+def _default(streams: list[Stream]) -> Stream | None:
+    """The first that the file calls its default, else the first."""
+    chosen = (stream for stream in streams if stream.disposition & Disposition.default)
+    return next(chosen, streams[0] if streams else None)
 
 
 def probe(path: pathlib.Path, limits: MediaLimits) -> MediaInfo:

@@ -71,6 +71,19 @@ class Detection:
     region: Region
 
 
+@dataclasses.dataclass(frozen=True)
+class Mesh:
+    """A face that the mesh model saw.
+
+    Attributes:
+        points: in pixels of the image.
+        view: what the model looked at, RGB: the face upright, in the middle.
+    """
+
+    points: Float32[np.ndarray, "468 2"]
+    view: UInt8[np.ndarray, "192 192 3"]
+
+
 class FaceModels:
     """Detector and mesh, each with its own buffers: one instance a thread."""
 
@@ -138,17 +151,16 @@ class FaceModels:
             for found in self.detect(image[y0:y1, x0:x1])
         ]
 
-    def mesh(
-        self, image: UInt8[np.ndarray, "h w 3"], region: Region
-    ) -> Float32[np.ndarray, "468 2"] | None:
-        """The mesh's points in pixels of the image, or None where the region shows no face."""
+    def mesh(self, image: UInt8[np.ndarray, "h w 3"], region: Region) -> Mesh | None:
+        """The mesh laid over a region, or None where it shows no face."""
         matrix = region.matrix(_INPUT)
         view = warp_square(image, matrix, _INPUT)
         points, presence = _run(self._mesh, view.astype(np.float32) / 255)
         if _sigmoid(presence).item() < _MIN_PRESENCE:
             return None
         points = points.reshape(468, 3)[:, :2]
-        return ((points - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T).astype(np.float32)
+        points = (points - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+        return Mesh(points.astype(np.float32), view)
 
 
 @functools.cache

@@ -14,7 +14,8 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from jaxtyping import Int16
 
-from data_pipelines.media.decode import AudioTrack, VideoFrame
+from data_pipelines.media.decode import VideoFrame
+from data_pipelines.media.sound import AudioTrack
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
 
 # Of full scale: the first sample beyond it is the probe that tells FakeAVCeleb's classes apart.

@@ -7,13 +7,15 @@ of it, so that memory stays small for an hour of video. Knows nothing of files, 
 import dataclasses
 from collections.abc import Iterable
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, UInt8
 
-from data_pipelines.media.align import LIP_POINTS, STABLE_POINTS
+from data_pipelines.media.align import LIP_POINTS, STABLE_POINTS, warp_square
 from data_pipelines.media.face import (
     Detection,
     FaceModels,
+    Mesh,
     Region,
     box_iou,
     box_of_points,
@@ -21,12 +23,18 @@ from data_pipelines.media.face import (
 )
 
 Image = UInt8[np.ndarray, "h w 3"]
+Pattern = Float32[np.ndarray, " n"]
 
 _POINTS = np.array(STABLE_POINTS + LIP_POINTS)
+_GREY = cv2.COLOR_RGB2GRAY
 _MAX_FACES = 4  # followed at once; more only cost time
 _DETECT_EVERY = 25  # frames between looking for faces that have come in
 _MAX_GAP = 12  # frames without the face that a track survives: 0.5 s
 _SAME_FACE_IOU = 0.3  # between one frame and the next, or of two tracks that have run together
+_STILL = 0.85  # correlation between two frames of what the mesh looked at: surely no cut
+_SAME_LOOK = 0.7  # of a face with its surroundings, brought to one place and size
+_SAME_SCENE = 0.5  # of the whole picture, where the face was lost from sight
+_LOOK = 32  # pixels, of what is compared
 _AROUND_LAST = 1.5  # where a lost face is looked for: its box and as much again on each side
 _SMOOTHING_FRAMES = 1.5  # standard deviation; kills the mesh's trembling, keeps nods
 
@@ -73,7 +81,8 @@ def track_faces(images: Iterable[Image], models: FaceModels, min_frames: int) ->
 
     A face is followed by laying the mesh where it was in the frame before; the detector only looks
     for new faces and for lost ones. Each stretch of time goes to the face with the largest summed
-    area; a smaller one keeps what the larger leaves it, if that is at least `min_frames` long.
+    area; a smaller one keeps what the larger leaves it, if that is at least `min_frames` long. A
+    cut ends the tracks that it interrupts, even where one face takes another's place.
 
     Args:
         images: RGB frames of the 25 Hz grid; consumed once.
@@ -84,9 +93,9 @@ def track_faces(images: Iterable[Image], models: FaceModels, min_frames: int) ->
     ended: list[_Live] = []
     count = max_faces = 0
     for index, image in enumerate(images):
-        for face in live:
-            face.follow(image, models)
-        live, lost = _without_lost_and_doubled(live)
+        followed = [face.follow(index, image, models) for face in live]
+        ended += [face for face in live if face not in followed]
+        live, lost = _without_lost_and_doubled(followed)
         ended += lost
         if not live or index % _DETECT_EVERY == 0:
             thorough = not live and index % _DETECT_EVERY == 0
@@ -99,39 +108,58 @@ def track_faces(images: Iterable[Image], models: FaceModels, min_frames: int) ->
 class _Live:
     """A face that is being followed."""
 
-    def __init__(self, first: int, mesh: Float[np.ndarray, "468 2"]) -> None:
+    def __init__(self, first: int, image: Image, mesh: Mesh) -> None:
         self.first = first
         self.points: list[Float32[np.ndarray, "p 2"] | None] = []
         self.area, self.widths = 0.0, []
-        self.missing = 0
-        self._accept(mesh)
+        self.missing, self.over = 0, False
+        self._accept(image, mesh, None)
 
-    def follow(self, image: Image, models: FaceModels) -> None:
-        """Extends the track by one frame, seen or missing."""
+    def follow(self, index: int, image: Image, models: FaceModels) -> "_Live":
+        """Extends the track by one frame, seen or missing; behind a cut another one goes on."""
         mesh = self._mesh_at(image, models, self.region)
+        look = _look(mesh.view) if mesh else None
         if mesh is None:
             sides = np.tile(self.box[2:] - self.box[:2], 2) * [-1, -1, 1, 1]
             nearby = models.detect_within(image, self.box + _AROUND_LAST * sides)
             if nearby:
                 mesh = self._mesh_at(image, models, nearby[0].region)
         if mesh is None:
+            self.over = not self.missing and self._is_cut(image, None, None)
             self.points.append(None)
             self.missing += 1
-        else:
-            self._accept(mesh)
+            return self
+        if self._is_cut(image, mesh, look):
+            return _Live(index, image, mesh)
+        self._accept(image, mesh, look)
+        return self
 
-    def _mesh_at(
-        self, image: Image, models: FaceModels, region: Region
-    ) -> Float32[np.ndarray, "468 2"] | None:
+    def _mesh_at(self, image: Image, models: FaceModels, region: Region) -> Mesh | None:
         """The mesh, if it is there and can be the same face as before."""
         mesh = models.mesh(image, region)
-        if mesh is None or box_iou(box_of_points(mesh), self.box) < _SAME_FACE_IOU:
+        if mesh is None or box_iou(box_of_points(mesh.points), self.box) < _SAME_FACE_IOU:
             return None
         return mesh
 
-    def _accept(self, mesh: Float[np.ndarray, "468 2"]) -> None:
-        self.points.append(mesh[_POINTS].astype(np.float32))
-        self.box, self.region, self.missing = box_of_points(mesh), region_of_mesh(mesh), 0
+    def _is_cut(self, image: Image, mesh: Mesh | None, look: Pattern | None) -> bool:
+        """Has another face or picture taken the place of the one seen last?
+
+        What the mesh looked at anyway says no for nearly every frame; only where it has changed,
+        as it does in fast movements too, are the two faces laid one on the other.
+        """
+        if mesh is None or self.missing:
+            return not _alike(_glance(image), _glance(self.image), _SAME_SCENE)
+        if look is not None and self.look is not None and _alike(look, self.look, _STILL):
+            return False
+        now, before = _face(image, region_of_mesh(mesh.points)), _face(self.image, self.region)
+        return not _alike(now, before, _SAME_LOOK)
+
+    def _accept(self, image: Image, mesh: Mesh, look: Pattern | None) -> None:
+        """Takes a frame; `look` is None where the view was not laid by the frame before."""
+        self.image, self.look = image, look
+        self.points.append(mesh.points[_POINTS].astype(np.float32))
+        self.box, self.missing = box_of_points(mesh.points), 0
+        self.region = region_of_mesh(mesh.points)
         width, height = self.box[2:] - self.box[:2]
         self.area += float(width * height)
         self.widths.append(float(width))
@@ -154,10 +182,39 @@ def _newcomers(
         mesh = models.mesh(image, detection.region)
         if mesh is None:
             continue
-        box = box_of_points(mesh)
+        box = box_of_points(mesh.points)
         if all(box_iou(box, face.box) < _SAME_FACE_IOU for face in live + new):
-            new.append(_Live(index, mesh))
+            new.append(_Live(index, image, mesh))
     return new
+
+
+def _look(view: Image) -> Pattern:
+    """What the mesh looked at: its green points, every sixth, which costs next to nothing."""
+    return _pattern(view[:: len(view) // _LOOK, :: len(view) // _LOOK, 1])
+
+
+def _face(image: Image, region: Region) -> Pattern:
+    """A face and its surroundings, small and grey."""
+    return _pattern(cv2.cvtColor(warp_square(image, region.matrix(_LOOK), _LOOK), _GREY))
+
+
+def _glance(image: Image) -> Pattern:
+    """The whole picture, small and grey."""
+    small = cv2.resize(image, (_LOOK, _LOOK), interpolation=cv2.INTER_AREA)
+    return _pattern(cv2.cvtColor(small, _GREY))
+
+
+def _pattern(view: UInt8[np.ndarray, "p p"]) -> Pattern:
+    """A view as a vector of length 1, so that products are correlations; 0 where it is plain."""
+    values = view.astype(np.float32).ravel()
+    values -= values.mean()
+    length = np.sqrt(values @ values)
+    return values / length if length > 1 else np.zeros_like(values)
+
+
+def _alike(one: Pattern, other: Pattern, least: float) -> bool:
+    """Whatever their brightness and contrast; where nothing is seen, nothing differs."""
+    return float(one @ other) >= least or not one.any() or not other.any()
 
 
 def _without_lost_and_doubled(faces: list[_Live]) -> tuple[list[_Live], list[_Live]]:
@@ -166,7 +223,7 @@ def _without_lost_and_doubled(faces: list[_Live]) -> tuple[list[_Live], list[_Li
     ended: list[_Live] = []
     for face in faces:  # oldest first: of two tracks that have run together the older goes on
         doubled = any(box_iou(face.box, other.box) > _SAME_FACE_IOU for other in live)
-        (ended if doubled or face.missing > _MAX_GAP else live).append(face)
+        (ended if doubled or face.over or face.missing > _MAX_GAP else live).append(face)
     return live, ended
 
 

@@ -14,7 +14,10 @@ from configs import cad
 from data_pipelines.errors import UserError
 from data_pipelines.loading.draw import TrainingDraws, summarise
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.synthetic.drawn import write_drawn_set
+from data_pipelines.records.metadata import shard_name, write_metadata
+from data_pipelines.records.schema import encode_clip
+from data_pipelines.records.tfrecord import write_shard
+from data_pipelines.synthetic.drawn import drawn_clips, write_drawn_set
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +131,23 @@ def test_a_set_without_a_split_is_not_evaluated_there(config, silent_set, tmp_pa
 def test_evaluated_sets_with_clips_of_one_name_are_refused(config, other_set):
     with pytest.raises(UserError, match=r"both hold 'drawn/.*' in split 'val'"):
         open_evaluation(config(evaluate_paths=(str(other_set),)).data, "val")
+
+
+@pytest.mark.parametrize("opened", [open_training, lambda data: open_evaluation(data, "val")])
+def test_clips_without_any_label_are_refused_with_how_to_label(config, tmp_path, opened):
+    directory = tmp_path / "unlabelled"
+    directory.mkdir()
+    unknown = {"label_video": -1, "label_audio": -1, "label_sync": -1}
+    shards = {}
+    for split in ("train", "val"):
+        clips = [dataclasses.replace(c, **unknown, split=split) for c in drawn_clips(4, seed=3)]
+        path = directory / shard_name("drawn", split, 0, 1)
+        shards[split] = [write_shard(path, map(encode_clip, clips))]
+    write_metadata(directory, "drawn", shards)
+    with pytest.raises(
+        UserError, match=r"no clip of '(train|val)' in .* has a label: .* labels=fold"
+    ):
+        opened(config(path=str(directory)).data)
 
 
 def test_uneven_shares_are_logged(config, silent_set, caplog):

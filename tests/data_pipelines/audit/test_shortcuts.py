@@ -67,6 +67,10 @@ def test_facts_of_the_source_file_are_probed(clean, changed):
         facts = {
             "video_codec": "h264" if clip.label else "vp9",
             "width": str(640 + 64 * clip.label),
+            "scan": "interlaced" if clip.label else "progressive",
+            "audio_cut_ms": str(24 * clip.label),
+            "audio_channels": str(1 + clip.label),
+            "orientation": "1",
         }
         return changed(clip, provenance={**clip.provenance, **facts})
 
@@ -74,6 +78,9 @@ def test_facts_of_the_source_file_are_probed(clean, changed):
     found = {entry["probe"]: entry["others"]["test"]["auc"] for entry in entries}
     for probe in ("codec.video=h264", "codec.video=vp9", "codec", "resolution.width"):
         assert found[probe] == 1
+    for probe in ("scan.type=interlaced", "mended.cut", "channels.audio"):
+        assert found[probe] == 1
+    assert found["orientation.exif=1"] == 0.5
     assert found["face.width"] < 0.65
 
 

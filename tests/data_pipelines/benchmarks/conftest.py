@@ -21,8 +21,9 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from data_pipelines.media.decode import read_audio, read_video
+from data_pipelines.media.decode import read_video
 from data_pipelines.media.settings import MediaLimits
+from data_pipelines.media.sound import read_audio
 from data_pipelines.synthetic.codecs import write_mp4
 from data_pipelines.synthetic.generate import shoot
 from data_pipelines.synthetic.performance import perform

@@ -22,8 +22,10 @@ def test_the_hidden_labels_of_the_test_split_are_unknown(tree):
 def test_forged_stretches_are_kept_by_modality(tree):
     clips = {clip.path.name: clip for clip in avdeepfake1m.clips(tree.root) if clip.split != "val"}
     kept = clips["fake_video_fake_audio.mp4"].provenance
-    assert kept["visual_fake_segments"] == "[[1.0, 1.3]]"
-    assert kept["audio_fake_segments"] == "[[1.0, 1.4]]"
+    assert kept["visual_fake_segments"] == "[[0.3, 0.6]]"
+    assert kept["audio_fake_segments"] == "[[0.3, 0.7]]"
+    both = clips["fake_video_fake_audio.mp4"]
+    assert (both.forged_video, both.forged_audio) == (((0.3, 0.6),), ((0.3, 0.7),))
     assert clips["real_video_fake_audio.mp4"].provenance["visual_fake_segments"] == "[]"
 
 

@@ -56,6 +56,11 @@ def test_a_manifest_may_name_what_is_not_there(root):
         ("path\n/etc/a.mp4\n", "must lie below the folder"),
         ("path,split\n,train\n", "line 2, column path: name a file"),
         ("path\na.mp4\nb.mp4\na.mp4\n", "line 4: 'a.mp4' was already named in line 2"),
+        (
+            "path,split\na.mp4,train\n./a.mp4,test\n",
+            "line 3: './a.mp4' was already named in line 2",
+        ),
+        ("path\n..\\a.mp4\n", "must lie below the folder"),
         ("path,split\na.mp4,train,x,y\n", "line 2: more fields than columns"),
         ("file,label\na.mp4,1\n", "must name a column 'path'; it has: file, label"),
         ("path,path\na.mp4,1\n", "every column needs a name of its own"),
@@ -83,6 +88,40 @@ def test_without_a_manifest_every_video_is_a_clip(root):
     found = folder.clips(root)
     assert [clip.key for clip in found] == ["a.mp4", "b/y.avi", "b/z.WEBM"]
     assert {clip.label_video for clip in found} == {-1}
+
+
+@pytest.mark.parametrize(
+    "names", [("real", "fake"), ("0_real", "1_fake"), ("Original", "Manipulated")]
+)
+def test_folders_label_where_that_is_asked_for(root, names, caplog):
+    for name in (f"{names[0]}/a.mp4", f"{names[1]}/x/b.mp4", "c.mp4"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    plain = folder.clips(root)
+    assert {clip.label_video for clip in plain} == {-1}
+    assert "take --option labels=folders" in caplog.text
+    found = {clip.path.stem: clip for clip in folder.clips(root, labels="folders")}
+    labels = {
+        name: (clip.label_video, clip.label_audio, clip.label_sync) for name, clip in found.items()
+    }
+    assert labels == {"a": (0, 0, 1), "b": (1, -1, -1), "c": (-1, -1, -1)}
+    assert (found["a"].method_video, found["b"].method_video) == ("none", "")
+    assert "1 videos lie in no labelled folder" in caplog.text
+
+
+def test_folders_that_are_no_labels_or_contradict_each_other(root):
+    (root / "real" / "fake").mkdir(parents=True)
+    (root / "takes").mkdir()
+    (root / "takes" / "a.mp4").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"no folder of .* is called real or fake"):
+        folder.clips(root, labels="folders")
+    (root / "real" / "fake" / "b.mp4").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"real/fake/b\.mp4: its folders say both"):
+        folder.clips(root, labels="folders")
+    assert len(folder.clips(root)) == 2
+    (root / "manifest.csv").write_text("path\ntakes/a.mp4\n")
+    with pytest.raises(UserError, match="states the labels"):
+        folder.clips(root, labels="folders")
 
 
 def test_no_folder_and_nothing_in_it(root):

@@ -18,8 +18,11 @@ def entries(tree):
 
 def test_forged_stretches_are_kept(tree):
     kept = {clip.key: clip.provenance["fake_periods"] for clip in lavdf.clips(tree.root)}
-    assert kept["train/000003.mp4"] == "[[1.2, 1.5], [3.0, 3.4]]"
+    assert kept["train/000003.mp4"] == "[[0.2, 0.5], [3.0, 3.4]]"
     assert kept["train/000001.mp4"] == "[]"
+    forged = {clip.key: (clip.forged_video, clip.forged_audio) for clip in lavdf.clips(tree.root)}
+    assert forged["train/000003.mp4"] == (((0.2, 0.5), (3.0, 3.4)),) * 2
+    assert forged["train/000001.mp4"] == (None, None)
 
 
 def test_the_full_metadata_are_read_as_well(tree):
@@ -45,6 +48,8 @@ def test_a_clip_listed_twice_counts_once_unless_the_entries_differ(tree, entries
         ({"split": None}, "entry 3: split is None"),
         ({"modify_video": "no"}, "entry 3: no field 'modify_video' with a bool"),
         ({"file": 4}, "entry 3: no field 'file' with a str"),
+        ({"fake_periods": [1.2]}, r"entry 3: fake_periods is \[1\.2\], no list of \[start, end\]"),
+        ({"fake_periods": [[2, 1]]}, "entry 3: fake_periods is .*, no list of"),
     ],
 )
 def test_a_wrong_entry_is_one_line(tree, entries, change, message):

@@ -1,15 +1,16 @@
+import dataclasses
 import pathlib
 
 import pytest
 
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.benchmarks.listing import (
+    check_classes,
     csv_table,
     json_content,
     known,
     once,
     text_lines,
-    videos_below,
 )
 from data_pipelines.errors import UserError
 
@@ -57,9 +58,21 @@ def test_clips_listed_twice_count_once():
         once([one, ClipSource(one.path, "a", "set", label_video=1)])
 
 
-def test_videos_are_found_by_suffix_in_the_order_of_their_paths(tmp_path):
-    for name in ("b/z.WEBM", "a.mp4", "notes.txt", "b/y.avi"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    found = [path.relative_to(tmp_path).as_posix() for path in videos_below(tmp_path)]
-    assert found == ["a.mp4", "b/y.avi", "b/z.WEBM"]
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_what_a_spreadsheet_says_of_its_separator_is_heard(file, separator):
+    file.write_text(f"sep={separator}\r\na{separator}b\r\n1{separator}2\r\n")
+    assert csv_table(file) == (["a", "b"], [(f"{file}, line 3", {"a": "1", "b": "2"})])
+
+
+def test_a_benchmark_that_lacks_a_class_is_refused():
+    one, two = (ClipSource(pathlib.Path(name), name, "set") for name in "ab")
+    genuine, forged = (
+        dataclasses.replace(one, label_video=0),
+        dataclasses.replace(two, label_video=1),
+    )
+    check_classes([genuine, forged])
+    check_classes([one, two])  # labels that are hidden
+    with pytest.raises(UserError, match="set: no genuine clip among the 2 listed"):
+        check_classes([forged, one])
+    with pytest.raises(UserError, match="set: no forged clip among the 1 listed"):
+        check_classes([genuine])

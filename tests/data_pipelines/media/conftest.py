@@ -50,6 +50,7 @@ def _write_media(
     sound_start: float = 0.0,
     codecs: tuple[str, str] = ("libx264", "aac"),
     options: dict[str, str] | None = None,
+    pixel_aspect: fractions.Fraction | None = None,
 ) -> pathlib.Path:
     """Writes frames at `times` (seconds, default index / rate) and float sound to a container."""
     clock = fractions.Fraction(1, 1000)
@@ -59,6 +60,8 @@ def _write_media(
             video = container.add_stream(codecs[0], rate=fractions.Fraction(rate))
             video.height, video.width = images[0].shape[:2]
             video.pix_fmt = "yuv420p"
+            if pixel_aspect is not None:
+                video.codec_context.sample_aspect_ratio = pixel_aspect
             if times is not None:
                 video.codec_context.time_base = clock
         if sound is not None:

@@ -242,6 +242,56 @@ def test_bad_files_answer_with_a_reason(bad_files, name, reason):
     assert caught.value.reason == reason
 
 
+def test_a_record_says_what_its_file_was_and_what_was_put_right(talking):
+    (first, *_) = prepare_clip(source(talking), SETTINGS)
+    assert (
+        first.provenance.items()
+        >= {
+            "pixel_aspect": "1:1",
+            "orientation": "1",
+            "scan": "progressive",
+            "transfer": "unspecified",
+            "video_streams": "1",
+            "stamps_mended": "0",
+            "audio_streams": "1",
+            "audio_channels": "1",
+            "audio_mix": "",
+            "audio_cut_ms": "0",
+            "audio_filled_ms": "0",
+            "audio_residual_ms": "0",
+        }.items()
+    )
+
+
+def test_a_window_that_no_forged_stretch_touches_is_genuine(talking):
+    """Windows of 0 to 1 and 1 to 2 s; the rest is under the shortest."""
+    forged = {"label_video": 1, "label_audio": 1, "method_video": "lips", "method_audio": "voice"}
+    stretches = {"forged_video": ((0.2, 0.5),), "forged_audio": ((0.0, 0.1), (1.9, 2.2))}
+    first, second = prepare_clip(source(talking, **forged, **stretches), SETTINGS)[:2]
+    assert (first.label_video, first.method_video) == (1, "lips")
+    assert (first.label_audio, first.method_audio) == (1, "voice")
+    assert (second.label_video, second.method_video) == (0, "none")
+    assert (second.label_audio, second.method_audio) == (1, "voice")
+    touching = {"forged_video": ((1.0, 1.5),), "forged_audio": ((0.5, 1.0),)}
+    first, second = prepare_clip(source(talking, **forged, **touching), SETTINGS)[:2]
+    assert (first.label_video, second.label_video) == (0, 1)
+    assert (first.label_audio, second.label_audio) == (1, 0)
+    whole = prepare_clip(source(talking, **forged), SETTINGS)
+    assert {(record.label_video, record.label_audio) for record in whole} == {(1, 1)}
+
+
+def test_no_record_lies_across_a_cut(tmp_path, draw_face, write_media):
+    """One face gives way to another, in the same place and before the same wall."""
+    one = draw_face()
+    other = np.where((one == one[0, 0]).all(axis=2, keepdims=True), np.uint8(235), one)
+    other[140:170, 130:190] //= 4
+    path = write_media(tmp_path / "a.mp4", [one] * 30 + [other] * 30)
+    records = prepare_clip(source(path), SETTINGS)
+    spans = [(r.frame_times_ms[0], r.frame_times_ms[-1]) for r in records]
+    assert len(records) >= 2
+    assert all(end < 1200 or start >= 1200 for start, end in spans)
+
+
 def test_decoding_twice_gives_the_same_as_keeping_the_frames(talking, monkeypatch):
     overlapping = dataclasses.replace(SETTINGS, stride_s=0.4)
     kept = prepare_clip(source(talking), overlapping)

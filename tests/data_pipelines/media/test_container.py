@@ -1,12 +1,16 @@
 import hashlib
 import wave
 
+import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from data_pipelines.media.container import probe
+from data_pipelines.media.decode import read_video
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.settings import MediaLimits
+from data_pipelines.media.sound import read_audio
 
 
 @pytest.mark.parametrize(
@@ -60,3 +64,44 @@ def test_a_title_that_is_no_utf8_does_not_matter(tmp_path):
     content = path.read_bytes() + b"LIST" + len(tag).to_bytes(4, "little") + tag
     path.write_bytes(content[:4] + (len(content) - 8).to_bytes(4, "little") + content[8:])
     assert probe(path, MediaLimits()).audio_rate == 16_000
+
+
+def _with_streams(path, kinds, default):
+    """One second of each kind of stream; a picture is as bright, a tone as high as its number."""
+    with av.open(str(path), "w") as container:
+        streams = []
+        for number, kind in enumerate(kinds):
+            if kind == "video":
+                stream = container.add_stream("libx264", rate=25)
+                stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+            else:
+                stream = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
+            stream.disposition = Disposition.default if number == default else Disposition(0)
+            streams.append(stream)
+        for number, (kind, stream) in enumerate(zip(kinds, streams, strict=True)):
+            if kind == "video":
+                level = np.full((64, 64, 3), 40 + 50 * number, np.uint8)
+                for _ in range(25):
+                    container.mux(stream.encode(av.VideoFrame.from_ndarray(level)))
+            else:
+                tone = 8000 * np.sin(np.arange(16_000) * 2 * np.pi * (200 + 100 * number) / 16_000)
+                frame = av.AudioFrame.from_ndarray(np.int16(tone)[None], "s16", "mono")
+                frame.sample_rate = 16_000
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("default", "brightness", "hertz"), [(1, 90, 400), (3, 40, 500), (9, 40, 400)]
+)
+def test_of_several_streams_the_default_is_read(tmp_path, default, brightness, hertz):
+    kinds = ["video", "video", "audio", "audio"]
+    path = _with_streams(tmp_path / "a.mkv", kinds, default)
+    facts = {}
+    frame = next(read_video(path, MediaLimits(), facts))
+    track = read_audio(path, MediaLimits())
+    assert frame.image.mean() == pytest.approx(brightness, abs=2)
+    spectrum = np.abs(np.fft.rfft(track.samples[:16_000].astype(float)))
+    assert np.argmax(spectrum) == pytest.approx(hertz, abs=1)
+    assert facts["video_streams"] == track.facts["audio_streams"] == "2"

@@ -1,12 +1,11 @@
-import types
-
 import numpy as np
 import pytest
 
 from data_pipelines.media import decode
-from data_pipelines.media.decode import AudioTrack, read_audio, read_video
+from data_pipelines.media.decode import read_video
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.settings import MediaLimits
+from data_pipelines.media.sound import read_audio
 
 LIMITS = MediaLimits()
 
@@ -43,15 +42,26 @@ def test_variable_frame_rate_follows_the_timestamps(tmp_path, write_media, grey)
     np.testing.assert_allclose(seen, nearest(stamps, values, times + 1e-4), atol=2.5)
 
 
-def test_timestamps_that_do_not_increase_give_way_to_index_over_rate(
-    tmp_path, write_media, grey, monkeypatch
-):
-    path = write_media(tmp_path / "a.avi", [grey(90)] * 5, codecs=("mpeg4", "aac"))
-    stamps = [0.0, 0.04, 0.12, 0.08, 0.16, None]
-    frames = [types.SimpleNamespace(time=t, width=96, height=64) for t in stamps]
-    monkeypatch.setattr(decode, "_decoded", lambda container, stream: iter(frames))
-    times = [time for time, _ in decode._timed_frames(path, LIMITS)]
-    np.testing.assert_allclose(times, [0.0, 0.04, 0.12, 0.16, 0.20])
+def test_a_repeated_timestamp_moves_its_own_frame_alone(tmp_path, write_media, grey, monkeypatch):
+    """25 frames/s, then 12.5: after the repeat, frames stay where their timestamps are."""
+    stamps = [*(np.arange(25) / 25), *(1 + np.arange(25) / 12.5)]
+    values = np.linspace(20, 230, 50)
+    path = write_media(tmp_path / "a.mkv", [grey(v) for v in values], times=stamps)
+    real = decode.decoded_frames
+
+    def repeating(container, stream):
+        for index, frame in enumerate(real(container, stream)):
+            if index == 30:
+                frame.pts -= round(0.08 / frame.time_base)
+            yield frame
+
+    monkeypatch.setattr(decode, "decoded_frames", repeating)
+    facts = {}
+    frames = list(read_video(path, LIMITS, facts))
+    assert len(frames) == 75
+    wanted = nearest(stamps, values, [frame.time_s + 1e-4 for frame in frames])
+    np.testing.assert_allclose([f.image.mean() for f in frames], wanted, atol=2.5)
+    assert facts["stamps_mended"] == "1"
 
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
@@ -86,52 +96,22 @@ def test_flash_and_beep_stay_together(tmp_path, write_media, grey, name, codecs,
     assert onset - flash == pytest.approx(0.0, abs=tolerance_s)
 
 
-def test_late_sound_is_late(tmp_path, write_media, grey):
-    sound = 0.5 * np.sin(np.arange(48_000) / 8)
-    path = write_media(
-        tmp_path / "a.mkv", [grey(90)] * 50, sound=sound, sound_start=0.4,
-        codecs=("libx264", "pcm_s16le"),
-    )  # fmt: skip
+def test_joined_pieces_whose_clocks_start_anew_stay_together(tmp_path, write_media, grey):
+    """Each piece's sound is longer than its picture; the differences must not add up."""
+    images = [grey(230 if index == 10 else 30) for index in range(30)]
+    sound = np.zeros(round(1.24 * 48_000))
+    sound[19_200:21_600] = 0.5 * np.sin(2 * np.pi * np.arange(2400) / 48)  # 0.4 s, as the flash
+    piece = write_media(tmp_path / "piece.ts", images, sound=sound)
+    path = tmp_path / "a.ts"
+    path.write_bytes(piece.read_bytes() * 6)
     track = read_audio(path, LIMITS)
-    assert track.start_s == pytest.approx(0.4, abs=0.002)
-    assert len(track.samples) == pytest.approx(16_000, abs=2)
-
-
-def test_between_takes_the_window_and_says_how_late_it_starts():
-    track = AudioTrack(np.arange(16_000, dtype=np.int16), start_s=0.5)
-    samples, late = track.between(0.0, 1.0)
-    assert (samples[0], len(samples), late) == (0, 8000, 0.5)
-    samples, late = track.between(1.0, 1.25)
-    assert (samples[0], len(samples), late) == (8000, 4000, 0.0)
-    samples, late = track.between(1.4, 2.0)
-    assert (samples[0], len(samples), late) == (14_400, 1600, 0.0)
-    assert track.between(3.0, 4.0)[0].size == 0
-    assert track.between(0.0, 0.4)[0].size == 0
-
-
-def test_floats_beyond_one_saturate(tmp_path, write_media):
-    sound = 1.42 * np.sin(2 * np.pi * 100 * np.arange(48_000) / 48_000)
-    path = write_media(tmp_path / "a.mkv", sound=sound, codecs=("", "pcm_f32le"))
-    samples = read_audio(path, LIMITS).samples.astype(float)
-    clipped = np.clip(1.42 * np.sin(2 * np.pi * 100 * np.arange(16_000) / 16_000), -1, 1) * 32_768
-    assert samples.max() == 32_767
-    assert samples.min() == -32_768
-    assert np.abs(samples[200:-200] - clipped[200:-200]).max() < 2000  # no wrapping round
-
-
-def test_a_hole_in_the_sound_is_filled_with_silence(tmp_path, monkeypatch, write_media):
-    path = write_media(tmp_path / "a.mkv", sound=np.zeros(9600))
-    real = decode._decoded
-
-    def with_hole(container, stream):
-        for index, frame in enumerate(real(container, stream)):
-            if index > 0:
-                frame.pts += round(1.0 / frame.time_base)
-            yield frame
-
-    whole = len(read_audio(path, LIMITS).samples)
-    monkeypatch.setattr(decode, "_decoded", with_hole)
-    assert len(read_audio(path, LIMITS).samples) == pytest.approx(whole + 16_000, abs=20)
+    frames = list(read_video(path, LIMITS, restarts=track.restarts))
+    bright = np.array([frame.image.mean() > 128 for frame in frames])
+    flashes = [frames[at].time_s for at in np.flatnonzero(bright[1:] & ~bright[:-1]) + 1]
+    loud = np.flatnonzero(np.abs(track.samples.astype(int)) > 3000)
+    beeps = track.start_s + loud[np.diff(loud, prepend=-9999) > 8000] / 16_000
+    assert len(flashes) == len(beeps) == 6
+    assert np.abs(beeps - flashes).max() < 0.04
 
 
 def test_a_cut_file_yields_what_it_holds(tmp_path, write_media, draw_face):
@@ -140,22 +120,6 @@ def test_a_cut_file_yields_what_it_holds(tmp_path, write_media, draw_face):
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.8)])
     assert 10 < len(list(read_video(cut, LIMITS))) < 50
-
-
-def test_a_telephone_held_upright_gives_an_upright_picture(tmp_path, write_media):
-    image = np.full((64, 96, 3), 20, np.uint8)
-    image[:20] = 230  # bright on top as stored
-    path = write_media(tmp_path / "a.mp4", [image] * 5)
-    content = bytearray(path.read_bytes())
-    matrix = content.index(b"tkhd") + 44
-    one, zero = (1 << 16).to_bytes(4, "big"), bytes(4)
-    minus = (-(1 << 16)).to_bytes(4, "big", signed=True)
-    content[matrix : matrix + 20] = zero + one + zero + minus + zero  # shown turned clockwise
-    path.write_bytes(content)
-    shown = next(read_video(path, LIMITS)).image
-    assert shown.shape == (96, 64, 3)
-    assert shown[:, -15:].mean() > 200
-    assert shown[:, :40].mean() < 60
 
 
 def test_limits_hold_while_decoding(tmp_path, write_media, grey):

@@ -10,7 +10,7 @@ LIPS_LEFT, LIPS_RIGHT = 61, 291
 def test_mesh_lies_on_the_face(draw_face):
     image = draw_face(centre=(150, 100), radius=60)
     (detection,) = face_models().detect(image)
-    mesh = face_models().mesh(image, detection.region)
+    mesh = face_models().mesh(image, detection.region).points
     mouth = (mesh[LIPS_LEFT] + mesh[LIPS_RIGHT]) / 2
     np.testing.assert_allclose(mouth, [150, 100 + 0.58 * 60], atol=5)
     eyes = (mesh[face.RIGHT_EYE_OUTER] + mesh[face.LEFT_EYE_OUTER]) / 2
@@ -19,8 +19,8 @@ def test_mesh_lies_on_the_face(draw_face):
 
 def test_mesh_follows_from_its_own_region(draw_face):
     image = draw_face()
-    mesh = face_models().mesh(image, face_models().detect(image)[0].region)
-    again = face_models().mesh(image, region_of_mesh(mesh))
+    mesh = face_models().mesh(image, face_models().detect(image)[0].region).points
+    again = face_models().mesh(image, region_of_mesh(mesh)).points
     assert np.abs(again - mesh).mean() < 2
 
 

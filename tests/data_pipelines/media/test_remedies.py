@@ -8,10 +8,11 @@ import simplejpeg
 
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.media.clips import iterate_clips
-from data_pipelines.media.decode import AudioTrack, VideoFrame
+from data_pipelines.media.decode import VideoFrame
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.remedies import at_loudness, reencoded, sounding_span
 from data_pipelines.media.settings import PrepareSettings
+from data_pipelines.media.sound import AudioTrack
 
 SETTINGS = PrepareSettings(size=64, window_s=4.0, stride_s=4.0)
 TRIMMED = dataclasses.replace(SETTINGS, trim_silence=True)

@@ -60,6 +60,42 @@ def test_a_jump_to_another_place_is_another_face(draw_face):
     assert sorted(round(t.stable[:, :, 0].mean()) // 160 for t in result.tracks) == [0, 1]
 
 
+@pytest.fixture(scope="module")
+def other_person(draw_face):
+    """Beard and light hair before a bright wall, where `draw_face` stands before a dark one."""
+    image = draw_face(mouth=0.3).astype(int)
+    rows, columns = np.mgrid[:240, :320]
+    beard = (
+        (rows > 130) & (abs(rows - 145) > 9) & ((rows - 130) ** 2 + (columns - 160) ** 2 < 46**2)
+    )
+    image[beard] //= 4
+    hair = (image == (60, 40, 30)).all(axis=2)
+    image[hair] = 225, 200, 150
+    wall = (image == (70, 90, 110)).all(axis=2)
+    image[wall] = 235
+    return image.astype(np.uint8)
+
+
+def test_a_cut_to_another_face_in_the_same_place_is_another_track(draw_face, other_person):
+    before = [draw_face(centre=(150 + i, 110), mouth=0.1 + 0.1 * (i % 2)) for i in range(12)]
+    first, second = track([*before, *[other_person] * 12]).tracks
+    assert (first.first, len(first)) == (0, 12)
+    assert (second.first, len(second)) == (12, 12)
+
+
+def test_a_short_cut_to_another_picture_ends_the_track(draw_face):
+    noise = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    elsewhere = np.kron(noise, np.ones((10, 10, 1), np.uint8))
+    tracks = track([draw_face()] * 10 + [elsewhere] * 6 + [draw_face()] * 10).tracks
+    assert [(t.first, len(t)) for t in tracks] == [(0, 10), (16, 10)]
+
+
+def test_light_that_changes_is_no_cut(draw_face):
+    dim = (draw_face() * 0.4).astype(np.uint8)
+    (face,) = track([draw_face()] * 10 + [dim] * 10).tracks
+    assert len(face) == 20
+
+
 def test_no_face_no_track(blank):
     result = track([blank] * 10)
     assert (result.tracks, result.num_frames, result.max_faces) == ([], 10, 0)
