@@ -1,5 +1,6 @@
 """Two real processes on loopback agree, stop, save and fail together."""
 
+import json
 import os
 import pathlib
 import re
@@ -16,6 +17,8 @@ import pytest
 
 from cad_jax.parallel.mesh import batch_sharding, make_mesh
 from cad_jax.run.checkpoint import Checkpoints
+from cad_jax.run.placement import make_model
+from cad_jax.training.learner import Learner
 
 ROOT = pathlib.Path(__file__).parents[3]
 TOY = pathlib.Path(__file__).with_name("toy_host.py")
@@ -123,3 +126,66 @@ def test_a_host_that_dies_is_named_and_the_checkpoint_is_whole(tmp_path, victim)
     named = "the leader" if victim == 0 else "stopped sending heartbeats):\n1\n"
     assert named in pair.said(1 - victim)
     assert Checkpoints(tmp_path, read_only=True).latest_step() >= 20
+
+
+@pytest.fixture
+def config(small_experiment):
+    return small_experiment(
+        mesh={"data": -1, "fsdp": 2},
+        train={"steps": 60, "evaluate_every": 30, "checkpoint_every": 4},
+    )
+
+
+def training_pair(config, workdir, *second):
+    """Two hosts of `train.py`, the second with arguments of its own."""
+    file = workdir.parent / f"{workdir.name}.json"
+    file.write_text(json.dumps(config.to_mapping()))
+    command = [str(ROOT / "train.py"), f"--config={file}", f"--workdir={workdir}"]
+    command += ["--coordinator=127.0.0.1:PORT", "--num_processes=2"]
+    return Pair(workdir.parent, [*command, "--process_id=0"], [*command, "--process_id=1", *second])
+
+
+def losses(workdir):
+    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return {row["step"]: row["loss"] for row in rows if "loss" in row}
+
+
+def final_params(workdir, config):
+    learner = Learner(config, make_mesh(1, -1), make_model(config))
+    checkpoints = Checkpoints(workdir, read_only=True)
+    return checkpoints.restore_params(config.train.steps, learner.target.params)
+
+
+@pytest.mark.slow
+def test_a_training_that_was_stopped_on_one_host_ends_as_if_it_was_not(config, tmp_path):
+    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
+    pair = training_pair(config, stopped)
+    pair.wait_until_saved(stopped, 4)
+    pair.processes[1].send_signal(signal.SIGTERM)
+    assert pair.wait(30) == [143, 143], pair.said(0) + pair.said(1)
+    saved = Checkpoints(stopped, read_only=True).latest_step()
+    assert 4 <= saved < config.train.steps
+    for host in (0, 1):
+        assert re.search(rf"saved at step {saved}$", pair.said(host), re.MULTILINE)
+    assert training_pair(config, stopped).wait(300) == [0, 0]
+    assert training_pair(config, whole).wait(300) == [0, 0]
+    assert losses(stopped) == losses(whole)
+    assert list(losses(whole)) == list(range(1, config.train.steps + 1))
+    first, second = (final_params(folder, config) for folder in (stopped, whole))
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--config.seed=1", r"host 1 \(.*\) has another configuration than host 0"),
+        ("--config.data.path=/nowhere", r"host 1 \(.*\): .*/nowhere"),
+    ],
+)
+def test_a_training_host_that_differs_is_named_by_both(config, tmp_path, argument, message):
+    pair = training_pair(config, tmp_path / "run", argument)
+    assert pair.wait(120) == [1, 1]
+    for host in (0, 1):
+        assert re.search(f"^error: {message}", pair.said(host), re.MULTILINE), pair.said(host)
+        assert "Traceback" not in pair.said(host)
