@@ -116,7 +116,7 @@ def test_a_host_that_differs_or_fails_is_named_by_both(tmp_path, what, message):
         assert re.search(f"^error: {message}", pair.said(host), re.MULTILINE), pair.said(host)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_host_that_dies_is_named_and_the_checkpoint_is_whole(tmp_path, victim):
     pair = toy_pair(tmp_path)
@@ -156,7 +156,7 @@ def final_params(workdir, config):
     return checkpoints.restore_params(config.train.steps, learner.target.params)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_a_training_that_was_stopped_on_one_host_ends_as_if_it_was_not(config, tmp_path):
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
     pair = training_pair(config, stopped)
@@ -175,7 +175,7 @@ def test_a_training_that_was_stopped_on_one_host_ends_as_if_it_was_not(config, t
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
