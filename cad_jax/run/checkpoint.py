@@ -94,7 +94,9 @@ class Checkpoints:
         if read_only and not self.directory.is_dir():
             raise CheckpointError(f"no checkpoint in {workdir}: it has no folder {CHECKPOINTS}")
         self._keep = (keep_newest, keep_best)
-        self._reader = ocp.Checkpointer(ocp.CompositeCheckpointHandler(**_handlers()))
+        # Orbax's own item is named too: it warns of what it does not know.
+        handlers = _handlers() | {"metrics": ocp.JsonCheckpointHandler()}
+        self._reader = ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handlers))
         self._saving: tuple[int, float | None] = (0, None)
         self._checked: dict[int, str] = {}
 

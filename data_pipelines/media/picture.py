@@ -4,6 +4,7 @@ Owns what a frame's own declarations mean for its pixels. Knows nothing of time.
 """
 
 import fractions
+import typing
 from typing import NamedTuple
 
 import av
@@ -55,12 +56,27 @@ def orientation(frame: av.VideoFrame) -> Orientation:
     return Orientation(False, flip_x=a < 0, flip_y=d < 0)
 
 
+@typing.runtime_checkable
+class Ratio(typing.Protocol):
+    """A fraction, of Python's or of PyAV's."""
+
+    @property
+    def numerator(self) -> int: ...
+
+    @property
+    def denominator(self) -> int: ...
+
+
 class PictureConverter:
     """Converts the frames of one stream; one for all frames, as setting it up costs as much."""
 
-    def __init__(self, pixel_aspect: fractions.Fraction | None, limits: MediaLimits) -> None:
+    def __init__(self, pixel_aspect: Ratio | None, limits: MediaLimits) -> None:
         """Takes a pixel's width by its height, None or 0 where the file does not say."""
-        self.pixel_aspect = pixel_aspect or fractions.Fraction(1)
+        self.pixel_aspect = fractions.Fraction(1)
+        if pixel_aspect and pixel_aspect.numerator and pixel_aspect.denominator:
+            # As Python's own fraction: PyAV 19 gives one of FFmpeg's, which knows less.
+            parts = pixel_aspect.numerator, pixel_aspect.denominator
+            self.pixel_aspect = fractions.Fraction(*parts)
         self._reformatter = VideoReformatter()
         self._mapper: ToneMapper | None = None
         self._limits = limits
