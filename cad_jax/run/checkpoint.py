@@ -95,7 +95,7 @@ class Checkpoints:
             raise CheckpointError(f"no checkpoint in {workdir}: it has no folder {CHECKPOINTS}")
         self._keep = (keep_newest, keep_best)
         # Orbax's own item is named too: it warns of what it does not know.
-        handlers = _handlers() | {"metrics": ocp.JsonCheckpointHandler()}
+        handlers: dict[str, Any] = _handlers() | {"metrics": ocp.JsonCheckpointHandler()}
         self._reader = ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handlers))
         self._saving: tuple[int, float | None] = (0, None)
         self._checked: dict[int, str] = {}
