@@ -9,6 +9,8 @@ import pytest
 from cad_jax.detector import Detector
 from cad_jax.run.checkpoint import CheckpointError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def detector(finished_run):

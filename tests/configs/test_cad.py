@@ -15,6 +15,7 @@ def experiment(arg=""):
     return Experiment.from_mapping(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", CHOICES["size"])
 def test_every_size_is_an_experiment_on_a_set_that_can_be_made(size):
     config = experiment(f"size={size}")

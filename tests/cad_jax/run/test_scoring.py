@@ -15,6 +15,8 @@ from cad_jax.run.scoring import (
     validation_scalars,
 )
 
+pytestmark = pytest.mark.slow
+
 NAN = float("nan")
 
 

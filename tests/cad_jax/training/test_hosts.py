@@ -20,6 +20,8 @@ from cad_jax.run.checkpoint import Checkpoints
 from cad_jax.run.placement import make_model
 from cad_jax.training.learner import Learner
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[3]
 TOY = pathlib.Path(__file__).with_name("toy_host.py")
 ENVIRONMENT = {

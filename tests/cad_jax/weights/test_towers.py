@@ -22,6 +22,8 @@ from cad_jax.weights.towers import (
 )
 from cad_jax.weights.whisper_tower import WHISPER
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kind", TOWER_KINDS, ids=lambda kind: kind.name)
 def test_an_entry_is_complete(kind):
