@@ -7,7 +7,7 @@ not fit, by name. Knows nothing of the step or of resuming, which goes before al
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 
@@ -23,6 +23,7 @@ Targets = Mapping[str, jax.ShapeDtypeStruct]
 TOWERS = ("video", "audio")
 
 
+@runtime_checkable
 class Run(Protocol):
     """What is asked of another run."""
 
@@ -70,6 +71,17 @@ def initial_parameters(
     return params | fresh([name for name in names if name not in params])
 
 
+def run_that_gives(config: Experiment, of_run: Callable[[str, int | None], Run]) -> Run:
+    """The run that `init.run` names, at the step that is pinned, else at its best."""
+    pin = config.computed.run
+    return of_run(config.init.run, int(pin.partition(":")[0]) if pin else None)
+
+
+def pin_of(run: Run) -> str:
+    """What pins a run that gives parameters: its step and their hash."""
+    return f"{run.step}:{content_hash(run.params)}"
+
+
 def _from_run(
     config: Experiment,
     targets: Targets,
@@ -78,9 +90,9 @@ def _from_run(
 ) -> Params:
     """What the run has of `names`; it must have every parameter but the excluded, and no other."""
     folder, pin = config.init.run, config.computed.run
-    run = of_run(folder, int(pin.partition(":")[0]) if pin else None)
+    run = run_that_gives(config, of_run)
     saved = run.params
-    if pin and pin != f"{run.step}:{content_hash(saved)}":
+    if pin and pin != pin_of(run):
         raise CheckpointError(
             f"config.init.run={folder}: step {run.step} holds other parameters than when this run "
             "began: bring the old ones back"

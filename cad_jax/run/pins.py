@@ -13,7 +13,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cad_jax.arrays import content_hash
+from cad_jax.run.initialise import pin_of, run_that_gives
 from cad_jax.run.placement import load_run
 from cad_jax.settings.experiment import Computed, Experiment, Priors
 from cad_jax.settings.structure import ConfigError, differences, leaves
@@ -130,9 +130,8 @@ def pin_run(config: Experiment) -> Experiment:
     if not config.init.run:
         return config
     expected = config.computed.run
-    step = int(expected.partition(":")[0]) if expected else None
-    run = load_run(config.init.run, step=step)
-    found = f"{run.step}:{content_hash(run.params)}"
+    run = run_that_gives(config, lambda workdir, step: load_run(workdir, step=step))
+    found = pin_of(run)
     if expected not in ("", found):
         raise ConfigError(
             f"config.init.run={config.init.run}: step {run.step} holds other parameters than when "

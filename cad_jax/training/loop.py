@@ -105,7 +105,7 @@ def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) 
     if (finished and not _owes_evaluation(config, state, progress)) or _is_stale(config, progress):
         log.info("%s: nothing left to train", workdir)
         return True
-    writer = create_writer(workdir, int(state.step), is_lead=jax.process_index() == 0)
+    writer = create_writer(workdir, int(state.step), is_lead=hosts.is_lead())
     run = _Run(learner, checkpoints, writer, validation, learner.init_frozen(), progress)
     try:
         return run.go_on(state, _batches(config, source, strata, int(state.step)))
@@ -147,7 +147,7 @@ class _Run:
         batches, take_step, clock = self._compile(state, ahead)
         agreed, stopping = AgreedStop(self.learner.mesh), False
         profile = self._profiler()
-        bar = tqdm(initial=start, total=config.steps, unit="step", disable=jax.process_index() != 0)
+        bar = tqdm(initial=start, total=config.steps, unit="step", disable=not hosts.is_lead())
         with StopRequest() as stop, bar:
             batches = clock.input(itertools.islice(batches, config.steps - start))
             for step, batch in enumerate(batches, start=start + 1):
@@ -213,7 +213,7 @@ class _Run:
 
     def _profiler(self) -> Callable[[int], object]:
         first = self.learner.config.train.profile_at
-        if not first or jax.process_index() != 0:
+        if not first or not hosts.is_lead():
             return lambda step: None
         return periodic_actions.Profile(
             logdir=self.checkpoints.directory.parent / "profile",
@@ -243,13 +243,11 @@ def _resume_or_init(
     latest = checkpoints.latest_step()
     if latest is not None:
         log.info("going on from step %d in %s", latest, workdir)
-        state, progress = (
-            checkpoints.restore(latest, learner.target),
-            checkpoints.read_progress(latest),
-        )
+        state = checkpoints.restore(latest, learner.target)
+        progress = checkpoints.read_progress(latest)
     else:
         state, progress = learner.init(), Progress()
-    if jax.process_index() == 0 and (latest is None or learner.config.data.accept_changed):
+    if hosts.is_lead() and (latest is None or learner.config.data.accept_changed):
         _describe(learner.config, state.params, workdir)
     return state, progress
 
