@@ -66,6 +66,18 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, P())
 
 
+def keep_on_batch(x: jax.Array) -> jax.Array:
+    """Keeps an activation split by its leading dimension alone, in a step that runs on a mesh.
+
+    Left to itself the compiler may split an activation as the weights are split and gather the whole
+    batch for it; so told, it gathers weights and scatters their gradients. Without a mesh in the
+    context (`jax.set_mesh`, `jax.sharding.use_abstract_mesh`) nothing is said.
+    """
+    if jax.sharding.get_abstract_mesh().empty:
+        return x
+    return jax.lax.with_sharding_constraint(x, P(BATCH_AXES))
+
+
 def put_batch(batch: Mapping[str, Any], mesh: Mesh) -> Batch:
     """Puts this process's share of a batch on its devices, as slices of the global arrays.
 
