@@ -71,7 +71,8 @@ class ViT(nnx.Module):
         remat: Remat = "none",
         rngs: nnx.Rngs,
     ) -> None:
-        self.config, self.remat = config, remat
+        self.config = config
+        self.remat: Remat = remat
         width = config.width
         stem = PatchStem if config.stem == "patch" else ImageStem
         self.stem = stem(config, 9 if config.residual else 3, dtype=dtype, rngs=rngs)

@@ -53,7 +53,8 @@ class WhisperEncoder(nnx.Module):
         remat: Remat = "none",
         rngs: nnx.Rngs,
     ) -> None:
-        self.config, self.remat = config, remat
+        self.config = config
+        self.remat: Remat = remat
         stem = TimeStem if config.stem == "time" else SpectrogramStem
         self.stem = stem(config, dtype=dtype, rngs=rngs)
         self.blocks = nnx.List(
