@@ -97,9 +97,8 @@ class CompileReport:
         ]
         if self.chip:
             fits = "fits" if self.peak_bytes <= self.chip.memory else "does not fit"
-            lines.append(
-                f"             {fits}: {self.peak_bytes / 1e9:.1f} of {self.chip.memory / 1e9:.1f} GB"
-            )
+            used, there = self.peak_bytes / 1e9, self.chip.memory / 1e9
+            lines.append(f"             {fits}: {used:.1f} of {there:.1f} GB")
         if math.isfinite(self.mfu_bound):
             lines.append(
                 f"bandwidth    {1e3 * self.bytes_per_flop:.1f} bytes a kFLOP: MFU is at most "
