@@ -1,5 +1,7 @@
 """What is trained is float32, what is frozen as configured; large parameters are spread."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -103,3 +105,13 @@ def test_a_pretraining_trains_the_alignment_path_alone():
         "log_clip_scale", "log_frame_scale",
     }  # fmt: skip
     assert any("lora" in name for name in frozen)
+
+
+def test_the_sigmoid_contrast_has_one_parameter_more_in_the_alignment_path():
+    config = b16()
+    softmax = Experiment.from_mapping(config.to_mapping() | {"computed": {"stage": "pretrain"}})
+    loss = dataclasses.replace(softmax.loss, contrast="sigmoid")
+    sigmoid = dataclasses.replace(softmax, loss=loss)
+    plain, more = (split_trainable(c, make_model(c).shapes)[0] for c in (softmax, sigmoid))
+    assert set(more) - set(plain) == {"clip_bias"}
+    assert set(plain) < set(more)
