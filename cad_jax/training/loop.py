@@ -95,7 +95,8 @@ def train(config: Experiment, workdir: str | pathlib.Path) -> bool:
 
 def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) -> bool:
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
-    check_divides(config.data.batch_size, mesh, "config.data.batch_size")
+    microbatches = config.train.microbatches
+    check_divides(config.data.batch_size, mesh, "config.data.batch_size", microbatches)
     check_divides(config.evaluation.batch_size, mesh, "config.evaluation.batch_size")
     config, source, strata, validation = hosts.together(lambda: _open_data(config))
     hosts.refuse_different(facts_of(config))
@@ -106,6 +107,7 @@ def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) 
         log.info("%s: nothing left to train", workdir)
         return True
     writer = create_writer(workdir, int(state.step), is_lead=hosts.is_lead())
+    log.info("contrast: %s", learner.contrast)
     run = _Run(learner, checkpoints, writer, validation, learner.init_frozen(), progress)
     try:
         return run.go_on(state, _batches(config, source, strata, int(state.step)))

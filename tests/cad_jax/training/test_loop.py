@@ -185,6 +185,15 @@ def test_batches_that_the_devices_cannot_share_are_refused_at_once(
         train(config, workdir)
 
 
+def test_microbatches_that_do_not_divide_are_refused_before_the_data_are_opened(
+    small_experiment, workdir
+):
+    config = small_experiment(data={"path": "nowhere"}, train={"microbatches": 2})
+    match = "8 clips does not divide by 8 devices in 2 microbatches: choose a multiple of 16"
+    with pytest.raises(UserError, match=match):
+        train(config, workdir)
+
+
 def test_a_finished_run_is_left_alone(finished_run):
     config, workdir = finished_run
     before = (workdir / "metrics.jsonl").read_text()
