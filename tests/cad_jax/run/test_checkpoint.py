@@ -16,7 +16,7 @@ def make_state(step, width=8):
         "tower/kernel": jnp.arange(4.0 * width).reshape(4, width) + step,
         "head/bias": jnp.ones(3),
     }
-    return TrainState(jnp.asarray(step), params, optax.adam(0.1).init(params))
+    return TrainState(jnp.asarray(step), params, optax.adam(0.1).init(params), {})
 
 
 def target_of(state, sharding=None):

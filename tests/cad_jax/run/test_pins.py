@@ -47,7 +47,7 @@ def go_on(config: Experiment, workdir, steps, auc):
     state = checkpoints.restore(checkpoints.latest_step(), learner.target)
     for step in steps:
         params = jax.tree.map(lambda array: array + 1, state.params)
-        moved = TrainState(np.int32(step), params, state.opt_state)
+        moved = TrainState(np.int32(step), params, state.opt_state, {})
         checkpoints.save(moved, config.to_mapping(), Progress(), auc)
     checkpoints.close()
 
