@@ -209,4 +209,4 @@ def _align_clip(x: TermInputs) -> dict[str, MaskedSum]:
     return {"align_clip": term}
 
 
-ALIGN_CLIP = Term("align_clip", _align_clip, pretrains=True)
+ALIGN_CLIP = Term("align_clip", _align_clip)
