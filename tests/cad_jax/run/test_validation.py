@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from cad_jax.data import open_evaluation
 from cad_jax.run.checkpoint import Checkpoints
 from cad_jax.run.validation import Validation, validated
 
@@ -29,7 +30,9 @@ def test_several_data_sets_are_logged_apart():
 
 
 def test_a_detector_is_validated_on_every_clip(small_experiment):
-    assert validated(small_experiment(), "any source") == "any source"
+    config = small_experiment()
+    source = open_evaluation(config.data, "val")
+    assert validated(config, source) is source
 
 
 @pytest.mark.slow
