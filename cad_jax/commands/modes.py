@@ -4,7 +4,6 @@ import pathlib
 
 from cad_jax.data import build_data
 from cad_jax.evaluation.evaluate import evaluate
-from cad_jax.lab.compile_report import compile_report
 from cad_jax.parallel import hosts
 from cad_jax.run.pins import pin_weights
 from cad_jax.run.placement import load_run
@@ -42,15 +41,8 @@ def keep_features(config: Experiment, workdir: pathlib.Path) -> bool:
     return True
 
 
-def report_compilation(config: Experiment, workdir: pathlib.Path) -> bool:
-    """Prints what a step costs; touches neither data nor the work folder."""
-    print(*compile_report(config).lines(), sep="\n")
-    return True
-
-
 MODES = {
     "train": train_and_evaluate,
     "evaluate": evaluate_only,
     "features": keep_features,
-    "compile": report_compilation,
 }

@@ -64,7 +64,7 @@ def time_step(config: Experiment, steps: int, profile: pathlib.Path | None = Non
         UserError: mesh, rules or batch size do not fit.
     """
     config = dataclasses.replace(config, init=InitConfig())
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
     learner = Learner(config, mesh, make_model(config))
     state, frozen, batch = learner.init(), learner.init_frozen(), _random_batch(learner)
     take_step = learner.step.lower(state, frozen, batch).compile()  # type: ignore[attr-defined]

@@ -76,6 +76,15 @@ class Progress:
         return Progress(self.best_auc, self.evaluations_since_best + 1, step)
 
 
+# Copies of one array are written in shares, one a device, only where a share is large: cut into
+# thousands of small pieces, a small model takes seconds to save.
+ocp.type_handlers.register_type_handler(
+    jax.Array,
+    ocp.type_handlers.ArrayHandler(min_slice_bytes_for_replica_parallel=2**20),
+    override=True,
+)
+
+
 class Checkpoints:
     """The checkpoints of one run. Every process calls every method.
 

@@ -181,7 +181,7 @@ def load_run(
         if step is None:
             raise CheckpointError(f"no checkpoint in {workdir}: nothing was saved there yet")
         config = Experiment.from_mapping(checkpoints.read_config(step))
-        mesh = mesh or make_mesh(config.mesh.data, config.mesh.fsdp)
+        mesh = mesh or make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
         placement = Placement(config, mesh, make_model(config))
         target = {name: placement.targets[name] for name in placement.names[0]}
         params = checkpoints.restore_params(step, target) | placement.init_frozen()

@@ -125,12 +125,14 @@ class MeshConfig:
     Attributes:
         data: how many devices hold a copy of the parameters each, or -1 for what `fsdp` leaves.
         fsdp: over how many devices each copy is spread, or -1 for what `data` leaves.
+        slices: TPU slices that only the data centre's network joins; `data` runs across them.
         sharding: (pattern, `fsdp` or `replicate`) rules over parameter names; the first that fits.
         shard_from: parameters of fewer entries are whole on every device.
     """
 
     data: int = -1
     fsdp: int = 1
+    slices: int = 1
     sharding: tuple[tuple[str, str], ...] = ((".*", "fsdp"),)
     shard_from: int = 2**16
 

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from cad_jax.parallel.mesh import batch_shapes, make_mesh, replicated
+from cad_jax.flops import count_flops
+from cad_jax.parallel.mesh import batch_shapes, replicated
 from cad_jax.run.checkpoint import TrainState
 from cad_jax.run.placement import Placement, make_model
 from cad_jax.training.optimizer import learning_rate, make_optimizer
@@ -93,14 +94,17 @@ class Learner(Placement):
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 
-def model_flops(learner: Learner) -> float:
-    """FLOPs of one training step of the whole mesh, recomputation not counted.
+def model_flops(learner: Learner) -> int:
+    """FLOPs of one training step of the whole mesh, recomputation not counted; see `count_flops`.
 
-    Counted before any optimisation, as if on one device: what the model's definition asks for,
-    whatever a compiler makes of it. nan where the backend does not say.
+    What the model's definition asks for, whatever a compiler makes of it.
     """
     config = learner.config
-    plain = dataclasses.replace(config, model=dataclasses.replace(config.model, remat=False))
-    alone = Learner(plain, make_mesh(devices=jax.local_devices()[:1]), make_model(plain))
-    lowered = alone.step.lower(alone.target, alone.frozen_target, alone.batch_target)  # type: ignore[attr-defined]
-    return (lowered.cost_analysis() or {}).get("flops", float("nan"))
+    plain = dataclasses.replace(config, model=dataclasses.replace(config.model, remat="none"))
+    return step_flops(Learner(plain, learner.mesh, make_model(plain)))
+
+
+def step_flops(learner: Learner) -> int:
+    """FLOPs of one training step of the whole mesh, recomputation counted; see `count_flops`."""
+    arguments = (learner.target, learner.frozen_target, learner.batch_target)
+    return count_flops(learner.step.trace(*arguments).jaxpr)  # type: ignore[attr-defined]

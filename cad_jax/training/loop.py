@@ -93,7 +93,7 @@ def train(config: Experiment, workdir: str | pathlib.Path) -> bool:
 
 
 def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) -> bool:
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
     check_divides(config.data.batch_size, mesh, "config.data.batch_size")
     check_divides(config.evaluation.batch_size, mesh, "config.evaluation.batch_size")
     config, source, strata, validation = hosts.together(lambda: _open_data(config))

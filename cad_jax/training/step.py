@@ -55,7 +55,8 @@ def make_train_step(
     """
 
     def loss_of(params: Params, frozen: Params, batch: Batch):
-        outputs = model.merge({**frozen, **params})(batch)
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            outputs = model.merge({**frozen, **params})(batch)
         total, terms = cad_losses(outputs, batch, loss, priors, mesh)
         return total, (terms, collapse_watch(outputs, batch))
 
