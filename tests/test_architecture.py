@@ -43,7 +43,7 @@ ALLOWED = {
         "data_pipelines.synthetic"
     ),
     "cad_jax.run": (
-        "arrays models parallel settings types weights data_pipelines.errors "
+        "arrays losses models parallel settings types weights data_pipelines.errors "
         "data_pipelines.loading data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.training": (

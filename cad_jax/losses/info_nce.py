@@ -118,4 +118,4 @@ def _align_clip(x: TermInputs) -> dict[str, MaskedSum]:
     return {"align_clip": info_nce(video, audio, scale, **anchors, **spread)}
 
 
-ALIGN_CLIP = Term("align_clip", _align_clip, pretrains=True)
+ALIGN_CLIP = Term("align_clip", _align_clip)

@@ -55,21 +55,6 @@ PER_HOST = (
 )
 
 
-def pin_stage(config: Experiment, stage: str) -> Experiment:
-    """Says what is done with the experiment, `train` or `pretrain`.
-
-    Raises:
-        ConfigError: it was made for the other.
-    """
-    expected = config.computed.stage
-    if expected not in ("", stage):
-        raise ConfigError(
-            f"this is the configuration of another stage: say --mode={expected}, or leave "
-            "config.computed.stage empty"
-        )
-    return _pinned(config, stage=stage)
-
-
 def pin_data(config: Experiment, sets: Sequence[str], priors: Priors) -> Experiment:
     """Pins what is trained on.
 

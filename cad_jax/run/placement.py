@@ -56,7 +56,7 @@ def split_trainable(config: Experiment, names: Iterable[str]) -> tuple[list[str]
     """
     names = list(names)
     learns = match_rules(config.optimizer.trainable, names, table="trainable")
-    if config.computed.stage == "pretrain":
+    if config.stage == "pretrain":
         learns = {name: learns[name] and bool(ALIGNMENT_PATH.search(name)) for name in names}
     return [n for n in names if learns[n]], [n for n in names if not learns[n]]
 

@@ -9,9 +9,14 @@ Form = Literal["auto", "dense", "gather", "ring"]
 Contrast = Literal["softmax", "sigmoid"]
 
 
-def weight(default: float) -> Any:
-    """A field that is the weight of the term of its name in `losses.total.TERMS`."""
-    return dataclasses.field(default=default, metadata={"weight": True})
+def weight(default: float, *, pretrains: bool = False) -> Any:
+    """A field that is the weight of the term of its name in `losses.total.TERMS`.
+
+    Args:
+        default: its value.
+        pretrains: the term learns the alignment path, from genuine clips alone.
+    """
+    return dataclasses.field(default=default, metadata={"weight": True, "pretrains": pretrains})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +45,8 @@ class LossConfig:
 
     cls: float = weight(1.0)
     uni: float = weight(0.5)
-    align_clip: float = weight(0.5)
-    align_frame: float = weight(0.5)
+    align_clip: float = weight(0.5, pretrains=True)
+    align_frame: float = weight(0.5, pretrains=True)
     kl: float = weight(0.0)
     distill_feature: float = weight(0.2)
     distill_response: float = weight(0.2)
@@ -72,3 +77,10 @@ def weights() -> tuple[str, ...]:
     """The names of the terms that have a weight."""
     fields = dataclasses.fields(LossConfig)
     return tuple(field.name for field in fields if field.metadata.get("weight"))
+
+
+def needs_labels(config: LossConfig) -> tuple[str, ...]:
+    """The names of the terms with a weight that a pretraining cannot learn by."""
+    fields = dataclasses.fields(config)
+    learns = {field.name for field in fields if field.metadata.get("pretrains")}
+    return tuple(name for name in weights() if name not in learns and getattr(config, name))

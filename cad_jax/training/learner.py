@@ -36,7 +36,8 @@ class Learner(Placement):
             self._place_moment, jax.eval_shape(self.optimizer.init, params)
         )
         step = jax.ShapeDtypeStruct((), jnp.int32, sharding=replicated(self.mesh))
-        return TrainState(step, params, opt_state)
+        average = dict(params) if self.config.optimizer.ema_decay else {}
+        return TrainState(step, params, opt_state, average)
 
     @property
     def batch_target(self) -> dict[str, jax.ShapeDtypeStruct]:
@@ -59,7 +60,7 @@ class Learner(Placement):
         return batch_shapes(row, size, self.mesh)
 
     def init(self) -> TrainState:
-        """The trainable parameters and the optimiser before the first step, on their devices.
+        """The state before the first step, on its devices.
 
         Raises:
             UserError: as `initial_parameters`.
@@ -67,7 +68,9 @@ class Learner(Placement):
         params = self.init_trainable()
         empty = jax.jit(self.optimizer.init, out_shardings=self._state_shardings.opt_state)
         step = jax.device_put(jnp.int32(0), replicated(self.mesh))
-        return TrainState(step, params, empty(params))
+        # Copies, for the step consumes both.
+        average = jax.tree.map(jnp.copy, params) if self.target.average else {}
+        return TrainState(step, params, empty(params), average)
 
     @functools.cached_property
     def step(self) -> TrainStep:
@@ -78,6 +81,7 @@ class Learner(Placement):
             self.config.computed.priors,
             self.optimizer,
             learning_rate(self.config.optimizer, self.config.train.steps),
+            self.config.optimizer.ema_decay,
             self._state_shardings,
             self.mesh,
             self.config.train.microbatches,

@@ -35,12 +35,11 @@ from cad_jax.run.pins import (
     pin_code,
     pin_data,
     pin_run,
-    pin_stage,
     pin_weights,
     refuse_other_experiment,
 )
 from cad_jax.run.placement import make_model
-from cad_jax.run.scoring import make_scorer, mean_auc, validation_scalars
+from cad_jax.run.validation import validate, validated
 from cad_jax.settings.experiment import Experiment
 from cad_jax.telemetry.clu_import import metric_writers, periodic_actions
 from cad_jax.telemetry.speed import StepClock, peak_flops
@@ -121,7 +120,7 @@ def _open_data(
     """The experiment with its data pinned; what is trained on, how often, and validated on."""
     source = open_training(config.data)
     strata = sample_training(config.data, source)
-    validation = open_evaluation(config.data, config.data.validation_split)
+    validation = validated(config, open_evaluation(config.data, config.data.validation_split))
     for split in config.data.test_splits:
         open_evaluation(config.data, split)  # better missing now than after the training
     priors = measure_priors(config.data, source, strata)
@@ -202,12 +201,12 @@ class _Run:
         return f"loss {values['loss']:.3f}, {rate:.1f} clips/s, {wait:.0%} waiting for input"
 
     def _evaluate(self, state: TrainState) -> None:
-        """Scores the validation split and saves what was scored."""
-        scorer, step = make_scorer(self.learner.config, self.learner.mesh), int(state.step)
-        aucs = scorer.aucs({**self.frozen, **state.params}, self.validation)
-        self.writer.write_scalars(step, validation_scalars(aucs))
-        self.progress = self.progress.after_evaluation(mean_auc(aucs), step)
-        self._save(state, mean_auc(aucs))
+        """Validates what training has come to, and saves it."""
+        config, mesh, step = self.learner.config, self.learner.mesh, int(state.step)
+        found = validate(config, mesh, {**self.frozen, **state.result}, self.validation)
+        self.writer.write_scalars(step, found.scalars())
+        self.progress = self.progress.after_evaluation(found.auc, step)
+        self._save(state, found.auc)
 
     def _save(self, state: TrainState, auc: float | None) -> None:
         self.writer.flush()  # what a checkpoint covers must be on disk before it is
@@ -227,16 +226,14 @@ class _Run:
 
 def _as_begun(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) -> Experiment:
     """The experiment with what the run in the work folder has pinned, or with its first pins."""
-    stage = config.computed.stage or "train"
     latest = checkpoints.latest_step()
     if latest is None:
         config = pin_run(config)
     else:
         saved = Experiment.from_mapping(checkpoints.read_config(latest))
-        pin_stage(saved, stage)
         refuse_other_experiment(saved.to_mapping(), config.to_mapping(), str(workdir))
         config = dataclasses.replace(config, computed=saved.computed)
-    return pin_code(pin_weights(pin_stage(config, stage)))
+    return pin_code(pin_weights(config))
 
 
 def _resume_or_init(

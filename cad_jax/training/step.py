@@ -18,6 +18,7 @@ from cad_jax.run.checkpoint import TrainState
 from cad_jax.settings.experiment import Priors
 from cad_jax.settings.loss import LossConfig
 from cad_jax.training.accumulation import accumulated_gradient
+from cad_jax.training.optimizer import follow
 from cad_jax.types import Batch, MaskedSum, Outputs
 
 Metrics = dict[str, Float[Array, ""]]
@@ -30,6 +31,7 @@ def make_train_step(
     priors: Priors,
     optimizer: optax.GradientTransformation,
     schedule: optax.Schedule,
+    ema_decay: float,
     shardings: TrainState,
     mesh: jax.sharding.Mesh,
     microbatches: int = 1,
@@ -45,6 +47,7 @@ def make_train_step(
         priors: shares of forged clips in the training.
         optimizer: over the trainable parameters' names.
         schedule: step -> learning rate, for the log.
+        ema_decay: of the parameters' moving average, where the state has one.
         shardings: of the state, as `jax.sharding.Sharding` leaves.
         mesh: of the batch.
         microbatches: into how many the forward and backward passes cut a batch; each device's rows
@@ -73,6 +76,7 @@ def make_train_step(
         (total, (terms, watch)), grads = value_and_grad(state.params, frozen, batch)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = cast(Params, optax.apply_updates(state.params, updates))
+        average = follow(state.average, params, state.step, ema_decay)
         metrics = {
             "loss": total,
             "gradient_norm": optax.tree.norm(grads),
@@ -80,7 +84,7 @@ def make_train_step(
             **{f"loss/{name}": _mean(value) for name, value in terms.items()},
             **{f"watch/{name}": _mean(value) for name, value in watch.items()},
         }
-        return TrainState(state.step + 1, params, opt_state), metrics
+        return TrainState(state.step + 1, params, opt_state, average), metrics
 
     return jax.jit(step, donate_argnums=0, out_shardings=(shardings, replicated(mesh)))
 

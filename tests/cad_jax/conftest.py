@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cad_jax.settings.experiment import Experiment
+from cad_jax.settings.loss import weights
 from cad_jax.training.loop import train
 
 
@@ -40,6 +41,33 @@ def small_experiment(drawn_set):
         return Experiment.from_mapping(values)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def small_pretraining(small_experiment):
+    """The same as a pretraining, with a moving average."""
+
+    def make(**overrides: dict) -> Experiment:
+        sections = {
+            "data": {"genuine_only": "all", "augment": {"flip": 0.5}},
+            "loss": dict.fromkeys(weights(), 0.0) | {"align_clip": 1.0, "align_frame": 1.0},
+            "optimizer": {"ema_decay": 0.9},
+        }
+        for section, changes in overrides.items():
+            sections[section] = sections.get(section, {}) | changes
+        values = small_experiment(**sections).to_mapping()
+        return Experiment.from_mapping(values | {"stage": "pretrain"})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_pretraining(small_pretraining, tmp_path_factory):
+    """A finished pretraining: its experiment and its folder."""
+    workdir = tmp_path_factory.mktemp("pretrained")
+    config = small_pretraining(train={"steps": 4, "evaluate_every": 2})
+    assert train(config, workdir)
+    return config, workdir
 
 
 @pytest.fixture(scope="session")
