@@ -149,7 +149,8 @@ class TrainConfig:
             when it is damaged.
         keep_best: how many are kept besides, the best by validation AUC.
         early_stop: stop after this many evaluations without a better AUC; 0 never.
-        profile_at: first of five profiled steps; 0 never.
+        profile_at: the first step that is traced, into the folder `profile`; 0 none.
+        profile_steps: how many are.
     """
 
     steps: int = 1000
@@ -160,10 +161,12 @@ class TrainConfig:
     keep_best: int = 1
     early_stop: int = 0
     profile_at: int = 0
+    profile_steps: int = 5
 
     def __post_init__(self) -> None:
-        least = {"evaluate_every": 0, "keep_best": 0}
-        least |= dict.fromkeys(("steps", "log_every", "checkpoint_every", "keep_newest"), 1)
+        least = dict.fromkeys(("evaluate_every", "keep_best", "profile_at"), 0)
+        positive = ("steps", "log_every", "checkpoint_every", "keep_newest", "profile_steps")
+        least |= dict.fromkeys(positive, 1)
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ValueError(f"{name} must be at least {bound}, not {getattr(self, name)}")
