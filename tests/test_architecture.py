@@ -46,7 +46,7 @@ ALLOWED = {
         "data_pipelines.loading data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.training": (
-        "data losses models parallel run settings telemetry types data_pipelines.errors "
+        "data losses models numerics parallel run settings telemetry types data_pipelines.errors "
         "data_pipelines.loading data_pipelines.records"
     ),
     "cad_jax.evaluation": (
@@ -58,8 +58,8 @@ ALLOWED = {
         "data_pipelines.records"
     ),
     "cad_jax.lab": (
-        "losses models parallel run settings telemetry training weights data_pipelines.audit "
-        "data_pipelines.errors data_pipelines.loading data_pipelines.records"
+        "data losses models numerics parallel run settings telemetry training weights "
+        "data_pipelines.audit data_pipelines.errors data_pipelines.loading data_pipelines.records"
     ),
     "cad_jax.commands": (
         "data detector evaluation lab parallel run settings training data_pipelines.commands "

@@ -86,7 +86,7 @@ def compare_with_torch(config: Experiment, steps: int, rounds: int) -> StepCompa
         jax.device_get(ours.state.params),
         jax.device_get(ours.frozen),
         {name: optimizer.weight_decay * scales[name] for name in names},
-        [float(schedule(step)) for step in range(CHECKED + steps * rounds)],
+        [float(np.asarray(schedule(step))) for step in range(CHECKED + steps * rounds)],
     )
     batch = {name: torch.from_numpy(np.array(value)) for name, value in ours.batch.items()}
 
