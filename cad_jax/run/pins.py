@@ -40,6 +40,7 @@ RESUMABLE = (
     "config.train.keep_best",
     "config.train.profile_at",
     "config.train.microbatches",
+    "config.train.profile_steps",
     "config.computed",  # each is compared when it is found again
 )
 

@@ -151,7 +151,8 @@ class TrainConfig:
             when it is damaged.
         keep_best: how many are kept besides, the best by validation AUC; see `run.validation`.
         early_stop: stop after this many evaluations without a better AUC; 0 never.
-        profile_at: first of five profiled steps; 0 never.
+        profile_at: the first step that is traced, into the folder `profile`; 0 none.
+        profile_steps: how many are.
         microbatches: each device passes its clips through the model in so many parts, one after
             another, for one more forward pass: memory of one part, the gradient of the whole batch.
     """
@@ -164,12 +165,13 @@ class TrainConfig:
     keep_best: int = 1
     early_stop: int = 0
     profile_at: int = 0
+    profile_steps: int = 5
     microbatches: int = 1
 
     def __post_init__(self) -> None:
-        least = {"evaluate_every": 0, "keep_best": 0}
-        at_least_one = ("steps", "log_every", "checkpoint_every", "keep_newest", "microbatches")
-        least |= dict.fromkeys(at_least_one, 1)
+        least = dict.fromkeys(("evaluate_every", "keep_best", "profile_at"), 0)
+        positive = ("steps", "log_every", "checkpoint_every", "keep_newest", "profile_steps")
+        least |= dict.fromkeys((*positive, "microbatches"), 1)
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ValueError(f"{name} must be at least {bound}, not {getattr(self, name)}")

@@ -113,6 +113,48 @@ def test_trains_logs_and_saves(finished_run):
     assert 0 <= checkpoints.read_progress(6).best_auc <= 1
 
 
+def test_every_second_of_a_run_is_logged_by_phase(finished_run):
+    _, workdir = finished_run
+    row = losses(workdir)[6]
+    kept = json.loads((workdir / "goodput.json").read_text())["seconds"]
+    for phase in ("start", "compile", "input", "step", "checkpoint", "evaluation"):
+        assert 0 < row[f"speed/{phase}_seconds"] <= kept[phase], phase
+    assert row["speed/lost_seconds"] == kept["lost"] == 0
+    assert row["speed/goodput"] < kept["step"] / row["speed/step_seconds"]
+    assert not {"speed/mfu", "speed/memory_gb", "speed/slowest_host"} & row.keys()  # a CPU, alone
+
+
+def test_what_a_killed_process_did_after_its_checkpoint_is_lost(
+    small_experiment, workdir, run_process
+):
+    config = small_experiment(train={"steps": 4000, "evaluate_every": 0, "checkpoint_every": 40})
+    process = run_process(config, workdir)
+    wait_for_step(workdir, 40, process)
+    time.sleep(0.5)
+    process.kill()
+    process.wait()
+    before = json.loads((workdir / "goodput.json").read_text())
+    covered = before["at_checkpoint"][str(Checkpoints(workdir, read_only=True).latest_step())]
+    lost = sum(before["seconds"][phase] - covered[phase] for phase in ("input", "step"))
+    assert lost > 0
+
+    process = run_process(config, workdir)
+    wait_for_step(workdir, max(map(int, before["at_checkpoint"])) + 40, process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 143
+    after = json.loads((workdir / "goodput.json").read_text())["seconds"]
+    assert after["lost"] == pytest.approx(lost)
+    for phase in ("start", "compile"):
+        assert after[phase] > before["seconds"][phase], phase
+    assert after["step"] > before["seconds"]["step"] - lost
+
+
+def test_a_window_of_steps_is_profiled(small_experiment, workdir):
+    config = small_experiment(train={"steps": 3, "profile_at": 2, "profile_steps": 1})
+    assert train(config, workdir)
+    assert list((workdir / "profile").rglob("*.xplane.pb"))
+
+
 def test_resumes_bit_for_bit_after_kill_with_other_workers(
     small_experiment, workdir, tmp_path, run_process
 ):
