@@ -4,6 +4,7 @@ Owns the figures' definitions; that of the time, phase by phase, is `phases`.
 """
 
 import collections
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
@@ -32,10 +33,10 @@ def model_flops_use(flops: float, seconds: float, devices: int, device_kind: str
 
     Returns:
         The share of the devices' dense bf16 peak, whatever dtype is multiplied; None where the peak
-        is not known.
+        or the FLOPs (nan: not counted) are not known.
     """
     chip = chip_of(device_kind)
-    return None if chip is None else flops / seconds / (chip.flops * devices)
+    return None if chip is None or math.isnan(flops) else flops / seconds / (chip.flops * devices)
 
 
 class StepClock:
