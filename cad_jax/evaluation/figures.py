@@ -18,17 +18,17 @@ from cad_jax.evaluation import groups
 from cad_jax.evaluation.groups import Group, Head
 from cad_jax.evaluation.score_table import ScoreTable
 from cad_jax.models.sync import OFFSETS
-from data_pipelines.metrics.bootstrap import Interval, Metric, bootstrap_intervals
-from data_pipelines.metrics.calibration import expected_calibration_error
-from data_pipelines.metrics.counts import ScoreCounts, count_scores
-from data_pipelines.metrics.ranking import (
-    auc,
-    average_precision,
-    equal_error_rate,
-    tpr_at_fpr,
-    within_pair_auc,
+from data_pipelines.metrics.bootstrap import (
+    Interval,
+    Metric,
+    Resamples,
+    bootstrap_intervals,
+    draw_clusters,
 )
-from data_pipelines.metrics.thresholds import accuracy, balanced_accuracy
+from data_pipelines.metrics.counts import ScoreCounts, count_scores
+from data_pipelines.metrics.ranking import within_pair_auc
+from data_pipelines.metrics.standard import standard_metrics
+from data_pipelines.metrics.thresholds import accuracy
 from data_pipelines.records.clip import FRAME_RATE
 
 Report = dict[str, Any]
@@ -44,7 +44,8 @@ def evaluate_table(table: ScoreTable, threshold: float, draws: int = 1000, seed:
         table: scores of clips, or of videos.
         threshold: of p_fake, chosen on validation clips (`best_threshold`); nan where they
             had none.
-        draws, seed: of the bootstrap behind each 95 % interval; see `bootstrap_intervals`.
+        draws, seed: of the bootstrap behind each 95 % interval; see `draw_clusters`. All heads and
+            groups share the draws.
 
     Returns:
         coverage: how many clips there are, were scored and are left out for want of a label, and
@@ -57,11 +58,11 @@ def evaluate_table(table: ScoreTable, threshold: float, draws: int = 1000, seed:
             (forged, genuine) comparisons: who speaks and who filmed cannot help there.
         sync: how often the best offset is within one frame of the truth, in sync and delayed.
     """
-    heads = groups.heads(table)
+    heads, people = groups.heads(table), draw_clusters(table.cluster, draws, seed)
 
     def figures(group: Group, head: Head) -> Report:
         chosen = threshold if head.name == "p_fake" else HEAD_THRESHOLD
-        return _figures(table, group.rows(head), head, chosen, draws, seed)
+        return _figures(table, group.rows(head), head, chosen, people)
 
     def of_all(group: Group) -> Report:
         return {head.name: figures(group, head) for head in heads}
@@ -79,8 +80,8 @@ def evaluate_table(table: ScoreTable, threshold: float, draws: int = 1000, seed:
         "datasets": {group.name: of_all(group) for group in groups.datasets(table)},
         "within_originals": _within_originals(table, heads[0]),
         "sync": {
-            "in_sync": _offset_figures(table, delay == 0, draws, seed),
-            "delayed": _offset_figures(table, np.isfinite(delay) & (delay != 0), draws, seed),
+            "in_sync": _offset_figures(table, delay == 0, people),
+            "delayed": _offset_figures(table, np.isfinite(delay) & (delay != 0), people),
         },
     }
 
@@ -100,32 +101,18 @@ def _figures(
     rows: Bool[np.ndarray, " n"],
     head: Head,
     threshold: float,
-    draws: int,
-    seed: int,
+    people: Resamples,
 ) -> Report:
     """The metrics of one head over some rows."""
-    labels, scores, clusters = head.labels[rows], head.scores[rows], table.cluster[rows]
-    metrics = _metrics(threshold)
-    intervals = bootstrap_intervals(metrics, labels, scores, clusters, draws, seed=seed)
+    labels, scores = head.labels[rows], head.scores[rows]
+    metrics = standard_metrics(threshold)
+    intervals = bootstrap_intervals(metrics, labels, scores, people.of(rows))
     return {
         "clips": len(labels),
         "fakes": int((labels == 1).sum()),
-        "clusters": len(np.unique(clusters)),
+        "clusters": len(np.unique(table.cluster[rows])),
         "threshold": _or_null(threshold),
         **_with_intervals(metrics, count_scores(labels, scores), intervals),
-    }
-
-
-def _metrics(threshold: float) -> dict[str, Metric]:
-    return {
-        "auc": auc,
-        "average_precision": average_precision,
-        "equal_error_rate": equal_error_rate,
-        "accuracy": functools.partial(accuracy, threshold=threshold),
-        "balanced_accuracy": functools.partial(balanced_accuracy, threshold=threshold),
-        "tpr_at_fpr_1": functools.partial(tpr_at_fpr, fpr=0.01),
-        "tpr_at_fpr_10": functools.partial(tpr_at_fpr, fpr=0.1),
-        "calibration_error": expected_calibration_error,
     }
 
 
@@ -146,20 +133,18 @@ def _within_originals(table: ScoreTable, fused: Head) -> Report:
     return {"auc": _or_null(result.auc), "comparisons": result.comparisons}
 
 
-def _offset_figures(
-    table: ScoreTable, rows: Bool[np.ndarray, " n"], draws: int, seed: int
-) -> Report:
+def _offset_figures(table: ScoreTable, rows: Bool[np.ndarray, " n"], people: Resamples) -> Report:
     """Share of clips whose best offset is within one frame of the truth.
 
     `chance` is the share that a uniform choice among the offsets would reach.
     """
     rows = rows & np.isfinite(table.best_offset_ms)
-    truth, clusters = table.sync_delay_ms[rows], table.cluster[rows]
+    truth = table.sync_delay_ms[rows]
     hits = (np.abs(table.best_offset_ms[rows] - truth) <= FRAME_MS).astype(np.float64)
     # A share of hits is the accuracy where everything ought to be hit.
     metrics: dict[str, Metric] = {"within_one_frame": functools.partial(accuracy, threshold=0.5)}
     wanted = np.ones(len(hits), np.int32)
-    intervals = bootstrap_intervals(metrics, wanted, hits, clusters, draws, seed=seed)
+    intervals = bootstrap_intervals(metrics, wanted, hits, people.of(rows))
     chance = (np.abs(OFFSETS_MS[:, None] - truth) <= FRAME_MS).mean() if rows.any() else np.nan
     return {
         "clips": int(rows.sum()),

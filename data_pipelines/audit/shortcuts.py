@@ -21,7 +21,7 @@ from data_pipelines.audit.probes import (
     names_of,
 )
 from data_pipelines.metrics import ranking
-from data_pipelines.metrics.bootstrap import bootstrap_intervals
+from data_pipelines.metrics.bootstrap import bootstrap_intervals, draw_clusters
 
 Entry = dict[str, Any]
 
@@ -121,7 +121,8 @@ def _figures(
 ) -> Entry:
     groups = np.array([row.facts.group for row in rows], np.str_)
     truth = labels.astype(np.int32)
-    interval = bootstrap_intervals({"auc": ranking.auc}, truth, scores, groups, draws)["auc"]
+    people = draw_clusters(groups, draws)
+    interval = bootstrap_intervals({"auc": ranking.auc}, truth, scores, people)["auc"]
     value = auc(scores, labels)
     return {
         "auc": value,

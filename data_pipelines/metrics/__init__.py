@@ -1,4 +1,6 @@
-"""Detection metrics of scores against binary labels, and their bootstrap intervals: numpy alone.
+"""Detection metrics of scores against binary labels, their bootstrap intervals, what compares two
+systems, and what is fitted on validation scores: calibration, thresholds, conformal sets.
 
-Audits of data and evaluations of detectors share them. Know nothing of clips, tables or reports.
+Audits of data, evaluations of detectors and studies share them. Know nothing of clips, tables or
+reports.
 """

@@ -21,6 +21,35 @@ def balanced_accuracy(counts: ScoreCounts, threshold: float) -> PerSample:
     return np.asarray((sensitivity + specificity) / 2)
 
 
+def false_positive_rate(counts: ScoreCounts, threshold: float) -> PerSample:
+    """Share of reals called fake."""
+    return np.asarray(1 - ratio(_right(counts, threshold)[1], counts.reals))
+
+
+def true_positive_rate(counts: ScoreCounts, threshold: float) -> PerSample:
+    """Share of fakes called fake."""
+    return ratio(_right(counts, threshold)[0], counts.fakes)
+
+
+def threshold_at_fpr(counts: ScoreCounts, fpr: float) -> float:
+    """The lowest threshold that calls at most a share `fpr` of the reals fake.
+
+    To be chosen on validation clips; what the rate is elsewhere, `false_positive_rate` says. Lies
+    half way between two neighbouring scores; infinite where even the highest is one real too many,
+    nan without reals.
+
+    Args:
+        counts: of one sample.
+        fpr: the wanted rate.
+    """
+    if not counts.reals:
+        return np.nan
+    called = int((counts.false_positives <= fpr * counts.reals).sum()) - 1  # distinct scores above
+    if not called:
+        return np.inf
+    return float(np.append(_between(counts), counts.scores[-1])[called - 1])
+
+
 def best_threshold(counts: ScoreCounts) -> float:
     """The threshold of highest balanced accuracy; to be chosen on validation clips, never on test.
 
@@ -32,14 +61,18 @@ def best_threshold(counts: ScoreCounts) -> float:
     """
     if not counts.fakes or not counts.reals:
         return np.nan
+    # Whole numbers, so that equally good thresholds are equal.
+    gain = counts.true_positives * counts.reals - counts.false_positives * counts.fakes
+    ascending = np.append(_between(counts), counts.scores[-1])[::-1]
+    return float(ascending[np.argmax(gain[:0:-1])])
+
+
+def _between(counts: ScoreCounts) -> PerSample:
+    """The middles between neighbouring scores, descending."""
     upper, lower = counts.scores[:-1], counts.scores[1:]
     middle = (upper + lower) / 2
     # The middle of two neighbouring floats may round to the lower one, which would change sides.
-    middle = np.where(middle > lower, middle, upper)
-    # Whole numbers, so that equally good thresholds are equal.
-    gain = counts.true_positives * counts.reals - counts.false_positives * counts.fakes
-    ascending = np.append(middle, counts.scores[-1])[::-1]
-    return float(ascending[np.argmax(gain[:0:-1])])
+    return np.where(middle > lower, middle, upper)
 
 
 def _right(counts: ScoreCounts, threshold: float) -> tuple[PerSample, PerSample]:

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 
 from data_pipelines.metrics import bootstrap, ranking, thresholds
-from data_pipelines.metrics.bootstrap import bootstrap_intervals
+from data_pipelines.metrics.bootstrap import (
+    bootstrap_intervals,
+    bootstrap_p,
+    bootstrap_values,
+    draw_clusters,
+    percentile_interval,
+)
 from data_pipelines.metrics.calibration import expected_calibration_error
 from data_pipelines.metrics.counts import count_scores
 from data_pipelines.metrics.ranking import auc
@@ -23,8 +29,12 @@ METRICS = {
 }
 
 
+def intervals(metrics, labels, scores, clusters, **settings):
+    return bootstrap_intervals(metrics, labels, scores, draw_clusters(clusters, **settings))
+
+
 def auc_interval(*args, **settings):
-    return bootstrap_intervals({"auc": auc}, *args, **settings)["auc"]
+    return intervals({"auc": auc}, *args, **settings)["auc"]
 
 
 def figures_of_drawn_clips(labels, scores, clusters, draws, seed):
@@ -50,7 +60,7 @@ def test_intervals_are_those_of_the_clips_drawn(tied, monkeypatch, ties):
         scores = np.random.default_rng(4).random(60)
     labels[:36] = 0
     clusters = np.array([f"person {i // 12}" for i in range(60)])
-    got = bootstrap_intervals(METRICS, labels, scores, clusters, draws=100, seed=5)
+    got = intervals(METRICS, labels, scores, clusters, draws=100, seed=5)
     drawn = figures_of_drawn_clips(labels, scores, clusters, draws=100, seed=5)
     assert np.isnan(drawn["auc"]).any()
     for name, values in drawn.items():
@@ -61,7 +71,7 @@ def test_intervals_are_those_of_the_clips_drawn(tied, monkeypatch, ties):
 def test_what_is_measured_does_not_change_the_resamples():
     rng = np.random.default_rng(0)
     case = rng.integers(0, 2, 80), rng.random(80), np.arange(80) // 4
-    assert bootstrap_intervals(METRICS, *case)["auc"] == auc_interval(*case)
+    assert intervals(METRICS, *case)["auc"] == auc_interval(*case)
     assert auc_interval(*case, seed=1) != auc_interval(*case)
 
 
@@ -100,10 +110,48 @@ def test_bootstrap_without_enough_to_resample_is_nan():
 
 
 def test_one_class_of_several_identities_has_an_accuracy():
-    intervals = bootstrap_intervals(METRICS, 0 * LABELS, SCORES, np.arange(4))
-    low, high = intervals["accuracy"]
+    of_one = intervals(METRICS, 0 * LABELS, SCORES, np.arange(4))
+    low, high = of_one["accuracy"]
     assert 0 <= low < 0.5 < high <= 1  # 0.1 and 0.35 of the four are right
-    assert np.isnan(intervals["balanced_accuracy"]).all()
+    assert np.isnan(of_one["balanced_accuracy"]).all()
+
+
+def test_a_group_is_measured_on_the_draws_of_all():
+    """Paired: a group's value on a draw is that of the group's clips in the clips drawn."""
+    rng = np.random.default_rng(2)
+    labels, scores, clusters = rng.integers(0, 2, 90), rng.random(90), np.arange(90) // 9
+    group = rng.random(90) < 0.6
+    people = draw_clusters(clusters, draws=50, seed=4)
+    got = bootstrap_values(METRICS, labels[group], scores[group], people.of(group))
+    rng = np.random.default_rng(4)
+    for draw in range(50):
+        drawn = rng.integers(10, size=10)
+        clips = np.concatenate([np.flatnonzero((clusters == one) & group) for one in drawn])
+        want = float(auc(count_scores(labels[clips], scores[clips])))
+        np.testing.assert_allclose(got["auc"][draw], want, rtol=0, atol=1e-12)
+
+
+def test_a_difference_on_the_same_draws_is_surer_than_its_parts():
+    rng = np.random.default_rng(1)
+    labels, clusters = rng.integers(0, 2, 800), np.arange(800) // 4
+    good = labels + rng.standard_normal(800)
+    worse = good + 0.8 * rng.standard_normal(800)
+    people = draw_clusters(clusters)
+    first, second = (
+        bootstrap_values({"auc": auc}, labels, scores, people)["auc"] for scores in (good, worse)
+    )
+    low, high = percentile_interval(first - second)
+    assert high - low < 0.8 * np.subtract(*percentile_interval(first)[::-1])
+    assert bootstrap_p(first - first) == 1
+    assert bootstrap_p(first - second) == bootstrap_p(second - first) < 0.05
+
+
+def test_p_is_where_the_interval_begins_to_exclude_nothing():
+    """Of 999 draws 24 below 0 and the rest above: p = 2 * 25 / 1000."""
+    values = np.r_[-np.ones(24), np.ones(975)]
+    assert bootstrap_p(values) == bootstrap_p(-values) == 0.05
+    assert bootstrap_p(np.ones(999)) == 0.002
+    assert np.isnan(bootstrap_p(np.full(3, np.nan)))
 
 
 def test_unknown_labels_are_refused():
@@ -116,5 +164,5 @@ def test_bootstrap_of_5000_clips_takes_seconds():
     labels, scores = rng.integers(0, 2, 5000), rng.random(5000)
     names = np.array([f"identity {i}" for i in rng.integers(0, 700, 5000)])
     start = time.process_time()
-    bootstrap_intervals(METRICS, labels, scores, names, draws=1000)
+    intervals(METRICS, labels, scores, names, draws=1000)
     assert time.process_time() - start < 10

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from data_pipelines.metrics import thresholds
 from data_pipelines.metrics.counts import ScoreCounts, count_scores
 from data_pipelines.metrics.thresholds import accuracy, balanced_accuracy, best_threshold
 
@@ -65,3 +66,24 @@ def test_best_threshold_between_neighbouring_floats():
     low = 0.1 + 0.2
     counts = count_scores(np.array([0, 1]), np.array([low, np.nextafter(low, 1)]))
     assert balanced_accuracy(counts, best_threshold(counts)) == 1.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("fpr", [0.0, 0.05, 0.2, 1.0])
+def test_a_threshold_for_a_rate_is_the_lowest_that_keeps_it(tied, seed, fpr):
+    labels, scores = tied(seed)
+    threshold = thresholds.threshold_at_fpr(count_scores(labels, scores), fpr)
+    real = scores[labels == 0]
+    assert (real >= threshold).mean() <= fpr
+    lower = scores[scores < threshold]
+    assert not len(lower) or (real >= lower.max()).mean() > fpr
+
+
+def test_a_rate_may_be_out_of_reach():
+    counts = count_scores(np.array([1, 0, 0]), np.array([0.2, 0.9, 0.1]))
+    assert thresholds.threshold_at_fpr(counts, 0.1) == np.inf
+    assert thresholds.true_positive_rate(counts, np.inf) == 0
+    assert thresholds.threshold_at_fpr(counts, 0.5) == (0.1 + 0.2) / 2
+    no_reals = count_scores(np.array([1, 1]), np.array([0.2, 0.9]))
+    assert np.isnan(thresholds.threshold_at_fpr(no_reals, 0.1))
+    assert np.isnan(thresholds.false_positive_rate(no_reals, 0.5))
