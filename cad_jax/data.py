@@ -133,9 +133,22 @@ def describe_training(config: DataConfig) -> tuple[str, ...]:
 
     Its name and split, its number of clips, hashes of its records and of how it was prepared.
     """
-    return tuple(
-        _describe(pathlib.Path(path), _open(config, path, config.train_split), config.train_split)
-        for path in (config.path, *config.extra_paths)
+    paths = (config.path, *config.extra_paths)
+    return tuple(describe_split(config, path, config.train_split) for path in paths)
+
+
+def describe_split(config: DataConfig, path: str | os.PathLike[str], split: str) -> str:
+    """What one split of a set holds, by content; see `describe_training`.
+
+    Raises:
+        UserError: no such set or split, or a shard is damaged.
+    """
+    source, file = _open(config, path, split), pathlib.Path(path) / PREPARATION_FILE
+    settings = json.loads(file.read_bytes())["settings"] if file.exists() else {}
+    prepared = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    return (
+        f"{read_metadata(path).name}/{split}: {len(source)} clips, "
+        f"records {source.fingerprint[:16]}, preparation {prepared[:12]}"
     )
 
 
@@ -163,16 +176,6 @@ def _check_labelled(source: TFRecordSource, path: str, split: str) -> None:
             "label_audio (1 fake, 0 real) in manifest.csv, or from folders real/ and fake/ with "
             "--option labels=folders"
         )
-
-
-def _describe(directory: pathlib.Path, source: TFRecordSource, split: str) -> str:
-    file = directory / PREPARATION_FILE
-    settings = json.loads(file.read_bytes())["settings"] if file.exists() else {}
-    prepared = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    return (
-        f"{read_metadata(directory).name}/{split}: {len(source)} clips, "
-        f"records {source.fingerprint[:16]}, preparation {prepared[:12]}"
-    )
 
 
 def _open(config: DataConfig, path: str | os.PathLike[str], split: str) -> TFRecordSource:

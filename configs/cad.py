@@ -23,6 +23,7 @@ optimiser are ours: CAD (arXiv 2505.15233) publishes none.
     without=nothing       the whole model (default)
     without=alignment     no InfoNCE, KL or mismatch loss: nothing teaches lips against speech
     without=distillation  no teacher for what fusion may forget
+    without=both          neither of these two
     without=fusion        naive fusion: means of the streams, joined
     without=audio         the picture alone
     without=video         the sound alone
@@ -37,7 +38,7 @@ from cad_jax.settings.presets import complete, parse_argument
 CHOICES = {
     "data": ("synthetic", "folder", "fakeavceleb", "drawn"),
     "size": ("tiny", "micro", "small", "b16", "l14"),
-    "without": ("nothing", "alignment", "distillation", "fusion", "audio", "video"),
+    "without": ("nothing", "alignment", "distillation", "both", "fusion", "audio", "video"),
 }
 
 
@@ -63,10 +64,13 @@ def where(data: str, size: str, **_: str) -> dict[str, Any]:
     return {}
 
 
+ALIGNMENT = ("align_clip", "align_frame", "kl", "mismatch")
+DISTILLATION = ("distill_feature", "distill_response")
 WITHOUT: dict[str, dict[str, Any]] = {
     "nothing": {},
-    "alignment": {"loss": {"align_clip": 0.0, "align_frame": 0.0, "kl": 0.0, "mismatch": 0.0}},
-    "distillation": {"loss": {"distill_feature": 0.0, "distill_response": 0.0}},
+    "alignment": {"loss": dict.fromkeys(ALIGNMENT, 0.0)},
+    "distillation": {"loss": dict.fromkeys(DISTILLATION, 0.0)},
+    "both": {"loss": dict.fromkeys((*ALIGNMENT, *DISTILLATION), 0.0)},
     "fusion": {"model": {"fusion": "mean"}},
     "audio": {"model": {"streams": "video"}},
     "video": {"model": {"streams": "audio"}},

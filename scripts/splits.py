@@ -32,7 +32,7 @@ def _run(args: argparse.Namespace) -> int:
         print(*split_lines(split, sources), found.line(), sep="\n")
         return 1 if found.missing or found.mismatched else 0
     shares = tuple(args.shares) if args.shares else None
-    wanted = SplitOptions(args.seed, shares, args.fold, args.folds, args.by)
+    wanted = SplitOptions(args.seed, shares, args.fold, args.folds, args.by, args.leave_out)
     split = make_split(sources, args.scheme, wanted)
     write_split(split, args.output)
     print(*split_lines(split, sources), f"written to {args.output}", sep="\n")
@@ -56,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fold", type=int, default=0, help="of kfold: the one to test on, from 0")
     parser.add_argument("--folds", type=int, default=5, help="of kfold: how many")
     parser.add_argument("--by", choices=("identity", "component"), default="identity")
+    parser.add_argument(
+        "--leave-out", default="", metavar="METHOD", help="a way of forging that is only tested on"
+    )
     task = parser.add_mutually_exclusive_group(required=True)
     task.add_argument("--output", type=pathlib.Path, help="the file to write")
     task.add_argument("--verify", type=pathlib.Path, help="the file to hold against the copy")

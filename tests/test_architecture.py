@@ -32,7 +32,7 @@ ALLOWED = {
     "cad_jax.arrays": "",
     "cad_jax.flops": "",
     "cad_jax.numerics": "",
-    "cad_jax.settings": "data_pipelines.errors data_pipelines.loading",
+    "cad_jax.settings": "data_pipelines.errors data_pipelines.loading data_pipelines.metrics",
     "cad_jax.parallel": "types data_pipelines.errors",
     "cad_jax.telemetry": "data_pipelines.records",
     "cad_jax.models": "numerics parallel settings types data_pipelines.records",
@@ -52,8 +52,12 @@ ALLOWED = {
         "data_pipelines.loading data_pipelines.records"
     ),
     "cad_jax.evaluation": (
-        "data models run settings data_pipelines.loading data_pipelines.metrics "
-        "data_pipelines.records"
+        "data models run settings data_pipelines.errors data_pipelines.loading "
+        "data_pipelines.metrics data_pipelines.records"
+    ),
+    "cad_jax.study": (
+        "data evaluation run settings weights data_pipelines.commands data_pipelines.errors "
+        "data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.detector": (
         "run settings data_pipelines.benchmarks data_pipelines.loading data_pipelines.media "
@@ -64,7 +68,7 @@ ALLOWED = {
         "data_pipelines.audit data_pipelines.errors data_pipelines.loading data_pipelines.records"
     ),
     "cad_jax.commands": (
-        "data detector evaluation lab parallel run settings training data_pipelines.commands "
+        "data detector evaluation lab parallel run settings study training data_pipelines.commands "
         "data_pipelines.errors data_pipelines.loading data_pipelines.records"
     ),
     "cad_jax": "detector settings",

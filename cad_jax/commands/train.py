@@ -12,6 +12,7 @@ from ml_collections import config_flags
 from cad_jax.run.files import CONFIG_FILE
 from cad_jax.settings.describe import describe
 from cad_jax.settings.experiment import Experiment
+from cad_jax.settings.presets import find_config
 from data_pipelines.commands.run import fail, run_cli
 from data_pipelines.errors import UserError
 
@@ -90,16 +91,9 @@ def resolved_arguments(arguments: Sequence[str]) -> list[str]:
 
 def _resolve(config: str) -> str:
     if config.endswith(".json"):
-        return f"{_config_file('configs/saved.py')}:{config}"
+        return f"{find_config('configs/saved.py')}:{config}"
     file, colon, options = config.partition(":")
-    return f"{_config_file(file)}{colon}{options}"
-
-
-def _config_file(name: str) -> pathlib.Path:
-    """The file of this name here; else the one that comes with the package, or in its checkout."""
-    file, package = pathlib.Path(name), pathlib.Path(__file__).parents[1]
-    known = (folder / "configs" / file.name for folder in (package, package.parent))
-    return next((path for path in (file, *known) if path.is_file()), file)
+    return f"{find_config(file)}{colon}{options}"
 
 
 def _place_of(flag: str, arguments: Sequence[str]) -> int | None:

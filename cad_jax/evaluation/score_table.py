@@ -7,11 +7,13 @@ import csv
 import dataclasses
 import io
 import os
-from collections.abc import Callable
+import pathlib
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer, Shaped
 
+from data_pipelines.errors import UserError
 from data_pipelines.records.atomic import atomic_writer
 
 Texts = Shaped[np.ndarray, " n"]
@@ -110,6 +112,24 @@ def write_scores(table: ScoreTable, path: str | os.PathLike[str]) -> None:
         write(text.getvalue().encode())
 
 
+def read_scores(path: str | os.PathLike[str]) -> ScoreTable:
+    """The inverse of `write_scores`, to the bit.
+
+    Raises:
+        UserError: the file is not there, or no table of scores.
+    """
+    try:
+        with pathlib.Path(path).open(newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+        cells = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {}
+        columns = {name: _column(name, cells.get(name, ())) for name in COLUMNS}
+        if tuple(header) != COLUMNS:
+            raise ValueError(f"its columns are not {', '.join(COLUMNS)}")
+        return ScoreTable(**columns)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read scores from {path}: {error}") from error
+
+
 def to_videos(table: ScoreTable) -> ScoreTable:
     """One row per video, from its clips: those whose id is the same up to the last `#`.
 
@@ -178,6 +198,11 @@ _COMBINE: dict[str, Callable] = {
     "sync_delay_ms": _agreed,
     "reason": _joined,
 }
+
+
+def _column(name: str, cells: Sequence[str]) -> np.ndarray:
+    values = [cell or "nan" for cell in cells] if name in _NUMBERS else list(cells)
+    return np.array(values, np.str_).astype(_dtype(name))
 
 
 def _dtype(column: str) -> type:

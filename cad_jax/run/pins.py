@@ -15,7 +15,7 @@ from typing import Any
 
 from cad_jax.run.initialise import pin_of, run_that_gives
 from cad_jax.run.placement import load_run
-from cad_jax.settings.experiment import Computed, Experiment, Priors
+from cad_jax.settings.experiment import PER_HOST, Computed, Experiment, Priors
 from cad_jax.settings.structure import ConfigError, differences, leaves
 from cad_jax.weights.store import verify_weights
 
@@ -42,17 +42,6 @@ RESUMABLE = (
     "config.train.microbatches",
     "config.train.profile_steps",
     "config.computed",  # each is compared when it is found again
-)
-
-# Hosts may differ in these: the same content may lie elsewhere on each.
-PER_HOST = (
-    "config.data.path",
-    "config.data.extra_paths",
-    "config.data.evaluate_paths",
-    "config.data.workers",
-    "config.init.video",
-    "config.init.audio",
-    "config.init.run",
 )
 
 

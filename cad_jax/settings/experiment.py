@@ -16,6 +16,17 @@ from cad_jax.settings.optimizer import OptimizerConfig
 from cad_jax.settings.structure import structure, to_tree, unstructure
 from data_pipelines.loading.settings import NO_AUGMENTATION, AugmentConfig, Balance, ClipSpec
 
+# Hosts may differ in these: the same content may lie elsewhere on each.
+PER_HOST = (
+    "config.data.path",
+    "config.data.extra_paths",
+    "config.data.evaluate_paths",
+    "config.data.workers",
+    "config.init.video",
+    "config.init.audio",
+    "config.init.run",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:

@@ -1,5 +1,6 @@
 """How a config's argument is read, and how a preset's differences become the complete tree."""
 
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,14 @@ def parse_argument(arg: str, choices: Mapping[str, Sequence[str]]) -> dict[str, 
             raise ValueError(f"config option {item!r}: {nearest(choice, choices[name])}")
         options[name] = choice
     return options
+
+
+def find_config(name: str) -> pathlib.Path:
+    """The file of this name here; else the one that comes with the package, or in its checkout."""
+    file, package = pathlib.Path(name), pathlib.Path(__file__).parents[1]
+    below = file.relative_to("configs") if file.is_relative_to("configs") else file.name
+    known = (folder / "configs" / below for folder in (package, package.parent))
+    return next((path for path in (file, *known) if path.is_file()), file)
 
 
 def complete(*differences: Mapping[str, Any]) -> ConfigDict:

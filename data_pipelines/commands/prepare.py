@@ -31,17 +31,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    settings = PrepareSettings(
-        size=args.size,
-        margin=args.margin,
-        window_s=args.window,
-        stride_s=args.stride or args.window,
-        min_s=args.shortest,
-        jpeg_quality=args.quality,
-        reencode=args.reencode,
-        trim_silence=args.trim_silence,
-        loudness=args.loudness,
-    )
     options = reader_options(args.reader, args.option)
     sources = find_reader(args.reader)(args.root, **options)
     if args.reader not in {"folder", *GENUINE} and not args.one_class:
@@ -51,7 +40,7 @@ def _run(args: argparse.Namespace) -> int:
     sources = apply_split(split, sources)
     report = prepare(
         sources,
-        settings,
+        _settings(args),
         args.output,
         workers=args.workers,
         max_skipped=args.max_skipped,
@@ -64,6 +53,25 @@ def _run(args: argparse.Namespace) -> int:
     if args.preview:
         print(f"contact sheet: {write_preview(args.output)}")
     return 0
+
+
+def settings_of(flags: Sequence[str]) -> PrepareSettings:
+    """How records are made with these flags; all others at their defaults."""
+    return _settings(_parser().parse_args(["--root=.", "--output=.", *flags]))
+
+
+def _settings(args: argparse.Namespace) -> PrepareSettings:
+    return PrepareSettings(
+        size=args.size,
+        margin=args.margin,
+        window_s=args.window,
+        stride_s=args.stride or args.window,
+        min_s=args.shortest,
+        jpeg_quality=args.quality,
+        reencode=args.reencode,
+        trim_silence=args.trim_silence,
+        loudness=args.loudness,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

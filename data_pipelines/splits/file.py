@@ -15,7 +15,12 @@ from data_pipelines.benchmarks.base import SPLITS, ClipSource
 from data_pipelines.errors import UserError
 from data_pipelines.records.atomic import atomic_writer
 from data_pipelines.records.clip import FAKE, REAL, UNKNOWN, any_fake
-from data_pipelines.splits.schemes import SplitOptions, default_scheme, find_scheme
+from data_pipelines.splits.schemes import (
+    SplitOptions,
+    default_scheme,
+    find_scheme,
+    leave_out,
+)
 
 FORMAT, VERSION = "cad-jax split", 1
 
@@ -100,6 +105,8 @@ def make_split(sources: Sequence[ClipSource], scheme: str, options: SplitOptions
     """
     scheme = scheme or default_scheme(sources)
     found = find_scheme(scheme)(sources, options)
+    if options.leave_out:
+        found = leave_out(found, sources, options.leave_out)
     return Split(
         dataset=sources[0].dataset,
         scheme=scheme,

@@ -27,6 +27,13 @@ Shares = tuple[float, float, float]
 # Of the sources, as in the lists that AVH-Align published for FakeAVCeleb.
 SOURCE_DISJOINT_SHARES: Shares = (0.62, 0.07, 0.31)
 DISJOINT_SHARES: Shares = (TRAIN_SHARE, VAL_SHARE, 1 - TRAIN_SHARE - VAL_SHARE)
+SIDE_OF_RACE = {
+    "Asian (South)": "train",
+    "Asian (East)": "train",
+    "Caucasian (American)": "train",
+    "African": "val",
+    "Caucasian (European)": "test",
+}
 CARVED_SHARE = 0.1  # of the training clips, for validation where a set has none
 
 
@@ -39,6 +46,8 @@ class SplitOptions:
         shares: train, val and test of `source_disjoint` and `disjoint`; None for their own.
         fold, folds: `kfold` tests on `fold`, counted from 0, and validates on the next.
         by: what `kfold` keeps together: all clips of a first identity, or whole components.
+        leave_out: of any scheme: a way of forging, or a part of its name (`wav2lip` is in
+            `faceswap-wav2lip`), that is only tested on; empty for none.
     """
 
     seed: int = 0
@@ -46,6 +55,7 @@ class SplitOptions:
     fold: int = 0
     folds: int = 5
     by: Literal["identity", "component"] = "identity"
+    leave_out: str = ""
 
     def __post_init__(self) -> None:
         if self.folds < 3 or not 0 <= self.fold < self.folds:
@@ -168,12 +178,69 @@ def disjoint(sources: Sequence[ClipSource], options: SplitOptions) -> Assignment
     return Assignment(found.sides, dropped, parameters, notes)
 
 
+def ethnicity(sources: Sequence[ClipSource], options: SplitOptions) -> Assignment:
+    """By the `race` that FakeAVCeleb tells, as detectors by prompts of CLIP and Whisper divide it.
+
+    Raises:
+        UserError: a clip has no race, or one that is on no side.
+    """
+    unknown = [s for s in sources if s.provenance.get("race") not in SIDE_OF_RACE]
+    if unknown:
+        raise UserError(
+            f"{len(unknown)} of {len(sources)} clips are of no race that `ethnicity` divides, e.g. "
+            f"{unknown[0].key!r}; it is a split of FakeAVCeleb"
+        )
+    sides = {source.key: SIDE_OF_RACE[source.provenance["race"]] for source in sources}
+    return Assignment(sides, {}, {}, _shared_identities(sources, sides))
+
+
+def test_only(sources: Sequence[ClipSource], options: SplitOptions) -> Assignment:
+    """A set that is not trained on: its stated test clips, or all clips where no split is stated.
+
+    Raises:
+        UserError: a split is stated, but nothing is for testing.
+    """
+    stated = {source.split for source in sources} - {""}
+    if stated and "test" not in stated:
+        raise UserError(f"`test_only`: the set states {', '.join(sorted(stated))}, but no test")
+    tested = {source.key for source in sources if source.split == "test" or not stated}
+    dropped = {source.key: "not for testing" for source in sources if source.key not in tested}
+    return Assignment(dict.fromkeys(sorted(tested), "test"), dropped, {})
+
+
+def leave_out(assignment: Assignment, sources: Sequence[ClipSource], method: str) -> Assignment:
+    """Without a way of forging in train and val; the test keeps it.
+
+    Raises:
+        UserError: no clip is forged so; says which come near.
+    """
+    methods = {s.key: {s.method_video, s.method_audio} - {"", "none"} for s in sources}
+    out = {
+        key: f"forged by {method}, which is only tested on"
+        for key, names in methods.items()
+        if any(method == name or method in name.split("-") for name in names)
+    }
+    if not out:
+        raise UserError(
+            f"no clip is forged by {method!r}; {nearest(method, set().union(*methods.values()))}"
+        )
+    sides = {k: side for k, side in assignment.sides.items() if side == "test" or k not in out}
+    dropped = {key: why for key, why in out.items() if key in assignment.sides and key not in sides}
+    return assignment._replace(
+        sides=sides,
+        dropped=assignment.dropped | dropped,
+        parameters=assignment.parameters | {"leave_out": method},
+    )
+
+
 SCHEMES: dict[str, Scheme] = {
     "official": official,
     "hashed": hashed,
     "source_disjoint": source_disjoint,
     "kfold": kfold,
     "disjoint": disjoint,
+    "ethnicity": ethnicity,
+    "test_only": test_only,
 }
 
 

@@ -28,6 +28,17 @@ def test_every_size_is_an_experiment_on_a_set_that_can_be_made(size):
     [
         ("alignment", ["loss.align_clip", "loss.align_frame", "loss.kl", "loss.mismatch"]),
         ("distillation", ["loss.distill_feature", "loss.distill_response"]),
+        (
+            "both",
+            [
+                "loss.align_clip",
+                "loss.align_frame",
+                "loss.distill_feature",
+                "loss.distill_response",
+                "loss.kl",
+                "loss.mismatch",
+            ],
+        ),
         ("fusion", ["model.fusion"]),
         ("audio", ["model.streams"]),
         ("video", ["model.streams"]),

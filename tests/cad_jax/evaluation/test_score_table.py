@@ -3,7 +3,8 @@ import csv
 import numpy as np
 import pytest
 
-from cad_jax.evaluation.score_table import COLUMNS, ScoreTable, to_videos, write_scores
+from cad_jax.evaluation.score_table import COLUMNS, ScoreTable, read_scores, to_videos, write_scores
+from data_pipelines.errors import UserError
 
 
 def cells_of(path):
@@ -32,6 +33,27 @@ def test_csv_keeps_every_bit_and_awkward_names(columns, tmp_path):
     assert cells["clip_id"] == columns["clip_id"].tolist()
     assert cells["method_video"] == columns["method_video"].tolist()
     assert [float(cell or "nan") for cell in cells["p_fake"][:8]] == columns["p_fake"][:8].tolist()
+
+
+def test_what_was_written_is_read_to_the_bit(columns, tmp_path):
+    columns["p_fake"][:8] = np.random.default_rng(0).random(8)
+    table = ScoreTable(**columns)
+    for rows in (np.ones(len(table), bool), np.zeros(len(table), bool)):
+        write_scores(table.select(rows), tmp_path / "scores.csv")
+        found = read_scores(tmp_path / "scores.csv")
+        for name in COLUMNS:
+            np.testing.assert_array_equal(getattr(found, name), getattr(table, name)[rows], name)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("clip_id,label\na,1\n", "its columns are not"), ("", "cannot read"), (None, "No such file")],
+)
+def test_what_is_no_score_table_is_refused(text, why, tmp_path):
+    if text is not None:
+        (tmp_path / "scores.csv").write_text(text)
+    with pytest.raises(UserError, match=why):
+        read_scores(tmp_path / "scores.csv")
 
 
 def test_an_empty_table_is_a_table(table, tmp_path):

@@ -4,6 +4,7 @@ import dataclasses
 import pytest
 
 from data_pipelines.errors import UserError
+from data_pipelines.splits.file import make_split
 from data_pipelines.splits.schemes import SCHEMES, SplitOptions, default_scheme, find_scheme
 
 OPTIONS = SplitOptions()
@@ -164,3 +165,52 @@ def test_bad_choices_are_one_line():
         SplitOptions(fold=5)
     with pytest.raises(UserError, match="three positive numbers that add up to 1"):
         SplitOptions(shares=(0.5, 0.5, 0.5))
+
+
+def test_ethnicity_is_by_race(clip):
+    races = ["African", "Asian (East)", "Asian (South)", "Caucasian (American)"]
+    sources = [clip(race, race=race) for race in [*races, "Caucasian (European)"]]
+    want = ["val", "train", "train", "train", "test"]
+    assert list(sides("ethnicity", sources).values()) == want
+    with pytest.raises(UserError, match=r"1 of 6 clips are of no race .* 'x'"):
+        sides("ethnicity", [*sources, clip("x")])
+
+
+def test_ethnicity_tells_who_is_shared(clip):
+    sources = [
+        clip("a", "one;two", race="Asian (East)"),
+        clip("b", "two", race="Caucasian (European)"),
+        clip("c", "three", race="Caucasian (European)"),
+    ]
+    (note,) = SCHEMES["ethnicity"](sources, OPTIONS).notes
+    assert note.startswith("1 of 2 test clips share a person")
+
+
+def test_a_set_that_is_only_tested_on(clip):
+    stated = [clip("a", split="train"), clip("b", split="test"), clip("c")]
+    found = SCHEMES["test_only"](stated, OPTIONS)
+    assert found.sides == {"b": "test"}
+    assert set(found.dropped) == {"a", "c"}
+    assert sides("test_only", [clip("a"), clip("b")]) == {"a": "test", "b": "test"}
+    with pytest.raises(UserError, match="states train, but no test"):
+        sides("test_only", stated[:1])
+
+
+def test_a_method_that_is_left_out_is_only_tested_on(clip):
+    methods = ["none", "wav2lip", "faceswap-wav2lip", "faceswap"]
+    sources = [
+        dataclasses.replace(clip(f"{method} {i}", f"id{i}"), method_video=method)
+        for i in range(50)
+        for method in methods
+    ]
+    whole = make_split(sources, "source_disjoint", OPTIONS)
+    found = make_split(sources, "source_disjoint", SplitOptions(leave_out="wav2lip"))
+    assert found.name == f"{whole.name} leave_out=wav2lip"
+    for key, side in whole.sides.items():
+        if "wav2lip" in key and side != "test":
+            assert "only tested on" in found.dropped[key]
+        else:
+            assert found.sides[key] == side
+    assert len(found.sides) + len(found.dropped) == len(sources)
+    with pytest.raises(UserError, match="no clip is forged by 'wav2lp'; did you mean 'wav2lip'"):
+        make_split(sources, "source_disjoint", SplitOptions(leave_out="wav2lp"))

@@ -1,0 +1,84 @@
+"""A protocol's runs, its table and its comparisons: `scripts/study.py` and `cad-study`.
+
+    python scripts/study.py run --protocol=embedded --output=runs/embedded
+    python scripts/study.py table --protocol=embedded --output=runs/embedded
+    python scripts/study.py compare full late-maximum --protocol=embedded --output=runs/embedded
+
+`run` goes on where it was stopped and skips what is done.
+"""
+
+import argparse
+import logging
+import pathlib
+from collections.abc import Sequence
+
+from cad_jax.settings.protocol import METRICS, find_protocol
+from cad_jax.settings.structure import ConfigError
+from cad_jax.study.figures import GROUPS, compare, table_rows
+from cad_jax.study.lines import comparison_lines, table_lines
+from cad_jax.study.runner import run_study
+from cad_jax.study.systems import read_systems
+from data_pipelines.commands.run import run_cli
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0, or 1 after one line on standard error or where a run failed."""
+    args = _parser().parse_args(argv)
+    return run_cli(
+        "study", lambda: args.work(args), "interrupted; the same command goes on from here"
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    name, protocol = find_protocol(args.protocol)
+    (output,) = args.output
+    failed = run_study(name, protocol, output, args.jobs, lambda text: print(text, flush=True))
+    return 1 if failed else 0
+
+
+def _table(args: argparse.Namespace) -> int:
+    _, protocol = find_protocol(args.protocol)
+    systems = read_systems(args.output, protocol)
+    rows = table_rows(systems, args.metrics or protocol.metrics, args.by, protocol.draws)
+    print(*table_lines(rows, systems, args.markdown), sep="\n")
+    return 0
+
+
+def _compare(args: argparse.Namespace) -> int:
+    _, protocol = find_protocol(args.protocol)
+    if args.first in args.others:
+        raise ConfigError(f"compare: {args.first} with itself differs in nothing")
+    first, *others = read_systems(args.output, protocol, (args.first, *args.others))
+    metrics = args.metrics or protocol.metrics
+    found = compare(first, others, metrics, args.by, protocol.draws)
+    print(*comparison_lines(found, [first, *others], args.markdown), sep="\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="study",
+        description=__doc__,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    tasks = parser.add_subparsers(required=True)
+    run = tasks.add_parser("run", help="train and evaluate what is not done", allow_abbrev=False)
+    run.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    run.set_defaults(work=_run)
+    table = tasks.add_parser("table", help="figures of every variant", allow_abbrev=False)
+    table.set_defaults(work=_table)
+    against = tasks.add_parser("compare", help="one variant less others", allow_abbrev=False)
+    against.add_argument("first", help="a variant")
+    against.add_argument("others", nargs="+", metavar="other", help="variants")
+    against.set_defaults(work=_compare)
+    for task in (run, table, against):
+        task.add_argument("--protocol", required=True, help="a name, or a file")
+        many = "+" if task is not run else 1
+        task.add_argument("--output", type=pathlib.Path, nargs=many, required=True, help="the study")
+    for task in (table, against):
+        task.add_argument("--metrics", nargs="+", choices=METRICS, help="the protocol's by default")
+        task.add_argument("--by", choices=tuple(GROUPS), default="all", help="groups of clips")
+        task.add_argument("--markdown", action="store_true")
+    return parser

@@ -1,0 +1,200 @@
+"""Runs what a protocol asks for: one process a run, so that memory and caches are its own.
+
+Owns the order, what counts as done, and what is kept of a finished run. A run that was stopped goes
+on from its checkpoint, as any training does.
+"""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from cad_jax.data import build_data
+from cad_jax.run.files import CONFIG_FILE, GOODPUT_FILE
+from cad_jax.settings.experiment import Experiment
+from cad_jax.settings.protocol import Protocol
+from cad_jax.study.inputs import (
+    Inputs,
+    check_set,
+    configuration_hash,
+    describe_inputs,
+    first_difference,
+)
+from cad_jax.study.store import Result, Store
+from data_pipelines.errors import UserError
+from data_pipelines.records.atomic import write_json
+from data_pipelines.records.lock import held
+
+LOG_FILE = "log.txt"
+_TRAIN = "from cad_jax.commands.train import main; main()"
+_DEVICES = """
+import jax
+devices = jax.devices()
+print(f"{len(devices)} x {devices[0].device_kind}, jax {jax.__version__}")
+"""
+
+
+class Run(NamedTuple):
+    """One run of a protocol.
+
+    Attributes:
+        variant, seed: which.
+        config: its experiment.
+        workdir: its folder.
+    """
+
+    variant: str
+    seed: int
+    config: Experiment
+    workdir: pathlib.Path
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.variant} seed {self.seed}"
+
+
+def run_study(
+    name: str,
+    protocol: Protocol,
+    output: pathlib.Path,
+    jobs: int = 1,
+    say: Callable[[str], None] = print,
+) -> int:
+    """Trains and evaluates every variant with every seed that is not in the store yet.
+
+    Args:
+        name: of the protocol.
+        protocol: what to run.
+        output: the study's folder.
+        jobs: runs at a time; they share the machine's devices.
+        say: tells people.
+
+    Returns:
+        How many runs failed; their logs say why.
+
+    Raises:
+        UserError: a set is not there or not as the protocol says; the folder holds results of other
+            inputs or settings; another process works there.
+    """
+    for one in protocol.sets:
+        check_set(one)
+    output.mkdir(parents=True, exist_ok=True)
+    with held(output / ".lock", busy=f"a study is being run in {output}"):
+        runs, store = list(plan(protocol, output)), Store(output)
+        inputs = describe_inputs(runs[0].config)
+        todo = [run for run in runs if not is_done(run, inputs, store)]
+        say(f"{name}: {len(runs)} runs, {len(runs) - len(todo)} done")
+        hardware = _hardware() if todo else ""
+        lock, failed = threading.Lock(), []
+
+        def work(run: Run) -> None:
+            seconds = _train(run)
+            with lock:
+                if seconds is None:
+                    failed.append(run)
+                    say(f"{run.name}: FAILED, {run.workdir / LOG_FILE}: {_last_line(run)}")
+                    return
+                store.add(_result(name, run, inputs, hardware, seconds, store))
+                say(f"{run.name}: done in {seconds:.0f} s")
+
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            try:
+                list(pool.map(work, todo))
+            except BaseException:  # Ctrl-C reaches the runs, too: no further one begins
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    return len(failed)
+
+
+def plan(protocol: Protocol, output: pathlib.Path) -> Iterator[Run]:
+    """All runs: every variant with the first seed, then with the next; their data is made first.
+
+    Raises:
+        UserError: the data cannot be made; a setting is wrong.
+    """
+    for seed in protocol.seeds:
+        for variant in protocol.trained():
+            config = build_data(protocol.experiment(variant, seed))
+            yield Run(variant, seed, config, output / variant / f"seed-{seed}")
+
+
+def is_done(run: Run, inputs: Inputs, store: Store) -> bool:
+    """Whether the store has the run's result.
+
+    Raises:
+        UserError: it has one of other inputs or other settings.
+    """
+    for result in store.read():
+        if different := first_difference(result.inputs, inputs):
+            raise UserError(
+                f"{store.folder} holds results of other inputs: {different}; bring the old ones "
+                "back or choose another --output"
+            )
+        if (result.variant, result.seed) == (run.variant, run.seed):
+            if result.configuration != configuration_hash(run.config):
+                raise UserError(
+                    f"{store.folder} holds {run.name} of other settings than the protocol's; "
+                    "choose another --output"
+                )
+            return True
+    return False
+
+
+def _train(run: Run) -> float | None:
+    """Seconds of the process; None where it failed."""
+    run.workdir.mkdir(parents=True, exist_ok=True)
+    asked, start = run.workdir / "experiment.json", time.monotonic()
+    write_json(run.config.to_mapping(), asked)
+    command = [sys.executable, "-c", _TRAIN, f"--config={asked}", f"--workdir={run.workdir}"]
+    with (run.workdir / LOG_FILE).open("ab") as log:
+        done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
+    return None if done.returncode else time.monotonic() - start
+
+
+def _result(
+    protocol: str, run: Run, inputs: Inputs, hardware: str, seconds: float, store: Store
+) -> Result:
+    """What is kept of a finished run."""
+    config = json.loads((run.workdir / CONFIG_FILE).read_bytes())
+    phases = json.loads((run.workdir / GOODPUT_FILE).read_bytes())["seconds"]
+    folder, data = run.workdir / "evaluation", run.config.data
+    splits = tuple(dict.fromkeys((data.validation_split, *data.test_splits)))
+    return Result(
+        protocol=protocol,
+        variant=run.variant,
+        seed=run.seed,
+        configuration=configuration_hash(run.config),
+        code=config["computed"]["code"],
+        inputs=inputs,
+        hardware=hardware,
+        seconds={name: round(spent, 1) for name, spent in phases.items()}
+        | {"process": round(seconds, 1)},
+        scores=tuple(store.score_file(split, folder / f"scores-{split}.csv") for split in splits),
+        metrics={
+            split: json.loads((folder / f"metrics-{split}.json").read_bytes())["videos"]["overall"]
+            for split in splits
+        },
+        config=config,
+    )
+
+
+def _hardware() -> str:
+    """What the runs see; asked in a process of its own, which gives the devices back."""
+    command = [sys.executable, "-c", _DEVICES]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"JAX finds no devices: {done.stderr.strip().splitlines()[-1]}")
+    return f"{done.stdout.strip()}, {os.cpu_count()} x {platform.machine()}"
+
+
+def _last_line(run: Run) -> str:
+    lines = (run.workdir / LOG_FILE).read_text(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
