@@ -8,6 +8,7 @@
 """
 
 import argparse
+import functools
 import logging
 import pathlib
 from collections.abc import Sequence
@@ -32,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     name, protocol = find_protocol(args.protocol)
-    (output,) = args.output
-    failed = run_study(name, protocol, output, args.jobs, lambda text: print(text, flush=True))
+    say = functools.partial(print, flush=True)
+    failed = run_study(name, protocol, args.output, args.jobs, say)
     return 1 if failed else 0
 
 
@@ -73,11 +74,13 @@ def _parser() -> argparse.ArgumentParser:
     against.add_argument("first", help="a variant")
     against.add_argument("others", nargs="+", metavar="other", help="variants")
     against.set_defaults(work=_compare)
+    run.add_argument("--output", type=pathlib.Path, required=True, help="the study's folder")
     for task in (run, table, against):
         task.add_argument("--protocol", required=True, help="a name, or a file")
-        many = "+" if task is not run else 1
-        task.add_argument("--output", type=pathlib.Path, nargs=many, required=True, help="the study")
     for task in (table, against):
+        task.add_argument(
+            "--output", type=pathlib.Path, nargs="+", required=True, help="the study, in its parts"
+        )
         task.add_argument("--metrics", nargs="+", choices=METRICS, help="the protocol's by default")
         task.add_argument("--by", choices=tuple(GROUPS), default="all", help="groups of clips")
         task.add_argument("--markdown", action="store_true")

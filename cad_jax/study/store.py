@@ -102,7 +102,7 @@ class Store:
             OSError: it cannot be written.
         """
         lines = self._file.read_text() if self._file.exists() else ""
-        line = json.dumps(unstructure(result), sort_keys=True, allow_nan=False)
+        line = json.dumps(unstructure(result), allow_nan=False)
         with atomic_writer(self._file) as write:
             write(f"{lines}{line}\n".encode())
 

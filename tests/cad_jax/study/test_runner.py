@@ -1,0 +1,147 @@
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from cad_jax.commands.study import main
+from cad_jax.evaluation.score_table import write_scores
+from cad_jax.settings.protocol import Protocol
+from cad_jax.study import runner
+from cad_jax.study.runner import run_study
+from cad_jax.study.store import Store
+from data_pipelines.errors import UserError
+
+ROOT = pathlib.Path(__file__).parents[3]
+
+
+@pytest.fixture
+def protocol(drawn_set):
+    def make(**changes):
+        data = {"path": str(drawn_set)}
+        return Protocol(
+            preset="configs/cad.py:data=folder",
+            changes={"data": data, **changes},
+            variants=("full", "no-alignment", "late-maximum"),
+            seeds=(0, 1),
+        )
+
+    return make
+
+
+@pytest.fixture
+def trained(monkeypatch, scores):
+    """The runs that were trained; leaves what a training leaves. `fail` names one that does not."""
+    names: list[str] = []
+
+    def train(run):
+        names.append(run.name)
+        (run.workdir / "evaluation").mkdir(parents=True, exist_ok=True)
+        (run.workdir / "log.txt").write_text("error: the disk is full\n")
+        if run.name in names_that_fail:
+            return None
+        config = run.config.to_mapping() | {"computed": {"code": "c0de"}}
+        (run.workdir / "config.json").write_text(json.dumps(config))
+        (run.workdir / "goodput.json").write_text('{"seconds": {"step": 2.0}}')
+        for split in ("val", "test"):
+            folder = run.workdir / "evaluation"
+            write_scores(scores(split, run.seed, 1.0), folder / f"scores-{split}.csv")
+            metrics = {"videos": {"overall": {"p_fake": {"auc": 0.5}}}}
+            (folder / f"metrics-{split}.json").write_text(json.dumps(metrics))
+        return 3.0
+
+    names_that_fail: set[str] = set()
+    monkeypatch.setattr(runner, "_train", train)
+    monkeypatch.setattr(runner, "_hardware", lambda: "1 x cpu")
+    return names, names_that_fail
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_every_variant_is_trained_with_every_seed_once(protocol, trained, tmp_path, jobs):
+    said: list[str] = []
+    assert run_study("made", protocol(), tmp_path / "study", jobs, said.append) == 0
+    want = {f"{variant} seed {seed}" for variant in ("full", "no-alignment") for seed in (0, 1)}
+    assert set(trained[0]) == want
+    assert len(trained[0]) == 4
+    result = Store(tmp_path / "study").read()[0]
+    assert (result.protocol, result.code, result.hardware) == ("made", "c0de", "1 x cpu")
+    assert result.seconds == {"step": 2.0, "process": 3.0}
+    assert [one.split for one in result.scores] == ["val", "test"]
+    assert result.metrics["test"]["p_fake"]["auc"] == 0.5
+    assert run_study("made", protocol(), tmp_path / "study", jobs, said.append) == 0
+    assert len(trained[0]) == 4
+    assert said[-1] == "made: 4 runs, 4 done"
+
+
+def test_a_run_that_fails_is_told_and_tried_again(protocol, trained, tmp_path):
+    names, failing = trained
+    failing.add("full seed 0")
+    said: list[str] = []
+    assert run_study("made", protocol(), tmp_path / "study", 1, said.append) == 1
+    assert "full seed 0: FAILED" in said[1]
+    assert said[1].endswith("log.txt: error: the disk is full")
+    assert len(names) == 4  # the others are run
+    failing.clear()
+    assert run_study("made", protocol(), tmp_path / "study", 1, said.append) == 0
+    assert names[4:] == ["full seed 0"]
+
+
+def test_a_folder_of_other_settings_or_inputs_is_refused(protocol, trained, tmp_path, silent_set):
+    output = tmp_path / "study"
+    run_study("made", protocol(), output, say=str)
+    with pytest.raises(UserError, match="full seed 0 of other settings than the protocol's"):
+        run_study("made", protocol(loss={"kl": 0.7}), output, say=str)
+    other = Protocol(
+        preset="configs/cad.py:data=folder", changes={"data": {"path": str(silent_set)}}
+    )
+    with pytest.raises(UserError, match="holds results of other inputs: data train 0 was"):
+        run_study("made", other, output, say=str)
+    assert len(trained[0]) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["table", "--protocol=embedded", "--output=nowhere"], "no results in nowhere"),
+        (["run", "--protocol=embeded", "--output=nowhere"], "did you mean 'embedded'"),
+        (["run", "--protocol=cross", "--output=nowhere"], "fakeavceleb-customary is not prepared"),
+        (["compare", "full", "full", "--protocol=smoke", "--output=x"], "differs in nothing"),
+    ],
+)
+def test_what_is_wrong_is_one_line(arguments, message, capsys):
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.startswith("study: ")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_whole_study(tmp_path):
+    """Two variants, two seeds, a process each; what is lost is made again, and is the same."""
+    one_device = os.environ["XLA_FLAGS"].split()[-1]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": one_device}
+    script, asked = str(ROOT / "scripts" / "study.py"), ["--protocol=smoke", "--output=study"]
+
+    def study(*arguments):
+        done = subprocess.run(
+            [sys.executable, script, *arguments, *asked],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert study("run").count(": done in") == 4
+    assert "4 runs, 4 done" in study("run")
+    table = study("table", "--markdown")
+    assert [line.split()[1] for line in table.splitlines() if line.startswith("| ")] == [
+        "variant", "full", "no-alignment", "late-maximum", "late-logistic"
+    ]  # fmt: skip
+    results = tmp_path / "study" / "results.jsonl"
+    lines = results.read_text().splitlines()
+    results.write_text("\n".join(lines[1:]) + "\n")  # one is to be made again, from its checkpoint
+    assert study("run").count(": done in") == 1
+    assert study("table", "--markdown") == table
+    assert "late-maximum" in study("compare", "full", "late-maximum")
