@@ -2,6 +2,7 @@
 
     python scripts/study.py run --protocol=embedded --output=runs/embedded
     python scripts/study.py table --protocol=embedded --output=runs/embedded
+    python scripts/study.py operating --protocol=embedded --output=runs/embedded
     python scripts/study.py compare full late-maximum --protocol=embedded --output=runs/embedded
 
 `run` goes on where it was stopped and skips what is done.
@@ -17,6 +18,7 @@ from cad_jax.settings.protocol import METRICS, find_protocol
 from cad_jax.settings.structure import ConfigError
 from cad_jax.study.figures import GROUPS, compare, table_rows
 from cad_jax.study.lines import comparison_lines, table_lines
+from cad_jax.study.operating import operating_rows
 from cad_jax.study.runner import run_study
 from cad_jax.study.systems import read_systems
 from data_pipelines.commands.run import run_cli
@@ -46,6 +48,14 @@ def _table(args: argparse.Namespace) -> int:
     return 0
 
 
+def _operating(args: argparse.Namespace) -> int:
+    _, protocol = find_protocol(args.protocol)
+    systems = read_systems(args.output, protocol)
+    rows = operating_rows(systems, args.by, protocol.draws)
+    print(*table_lines(rows, systems, args.markdown), sep="\n")
+    return 0
+
+
 def _compare(args: argparse.Namespace) -> int:
     _, protocol = find_protocol(args.protocol)
     if args.first in args.others:
@@ -70,18 +80,23 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(work=_run)
     table = tasks.add_parser("table", help="figures of every variant", allow_abbrev=False)
     table.set_defaults(work=_table)
+    table.add_argument("--metrics", nargs="+", choices=METRICS, help="the protocol's by default")
+    chosen = tasks.add_parser(
+        "operating", help="thresholds, calibration and label sets on tests", allow_abbrev=False
+    )
+    chosen.set_defaults(work=_operating)
     against = tasks.add_parser("compare", help="one variant less others", allow_abbrev=False)
     against.add_argument("first", help="a variant")
     against.add_argument("others", nargs="+", metavar="other", help="variants")
+    against.add_argument("--metrics", nargs="+", choices=METRICS, help="the protocol's by default")
     against.set_defaults(work=_compare)
     run.add_argument("--output", type=pathlib.Path, required=True, help="the study's folder")
-    for task in (run, table, against):
+    for task in (run, table, chosen, against):
         task.add_argument("--protocol", required=True, help="a name, or a file")
-    for task in (table, against):
+    for task in (table, chosen, against):
         task.add_argument(
             "--output", type=pathlib.Path, nargs="+", required=True, help="the study, in its parts"
         )
-        task.add_argument("--metrics", nargs="+", choices=METRICS, help="the protocol's by default")
         task.add_argument("--by", choices=tuple(GROUPS), default="all", help="groups of clips")
         task.add_argument("--markdown", action="store_true")
     return parser

@@ -109,10 +109,10 @@ def table_rows(
         draws: of people.
     """
     rows = []
-    for split, group, mask, people in _tests(systems[0], by, draws):
+    for split, group, mask, people in tests_of(systems[0], by, draws):
         for system in systems:
             found = _measure(system.splits[split], mask, metrics, people)
-            figures = {name: _figure(found.values[name], found.drawn[name]) for name in metrics}
+            figures = {name: summarise(found.values[name], found.drawn[name]) for name in metrics}
             counted = int(mask.sum()), len(np.unique(people.cluster[mask]))
             rows.append(Row(split, group, system.variant, *counted, figures))
     return rows
@@ -127,7 +127,7 @@ def compare(
 ) -> list[Difference]:
     """The first variant less each of the others, paired on the same draws of people."""
     found = []
-    for split, group, mask, people in _tests(first, by, draws):
+    for split, group, mask, people in tests_of(first, by, draws):
         own = _measure(first.splits[split], mask, metrics, people)
         for other in others:
             theirs = _measure(other.splits[split], mask, metrics, people)
@@ -151,7 +151,7 @@ def compare(
     return [one._replace(p_holm=float(p)) for one, p in zip(found, corrected, strict=True)]
 
 
-def _tests(
+def tests_of(
     system: System, by: str, draws: int
 ) -> Iterator[tuple[str, str, Bool[np.ndarray, " n"], Resamples]]:
     """Split, group, its measured clips, and the draws of the split's people."""
@@ -181,7 +181,8 @@ def _measure(
     )
 
 
-def _figure(values: Float[np.ndarray, " s"], drawn: Float[np.ndarray, "s d"]) -> Figure:
+def summarise(values: Float[np.ndarray, " s"], drawn: Float[np.ndarray, "s d"]) -> Figure:
+    """A figure from its value for each seed, and the same on d draws of people."""
     interval = percentile_interval(drawn.mean(axis=0))
     return Figure(float(values.mean()), _spread(values), interval, tuple(values.tolist()))
 

@@ -26,7 +26,7 @@ def table_lines(rows: Sequence[Row], systems: Sequence[System], markdown: bool) 
     for split, group in dict.fromkeys((row.split, row.group) for row in rows):
         here = [row for row in rows if (row.split, row.group) == (split, group)]
         title = split if group == "all" else f"{split}, {group}"
-        cells = [["variant", *(_NAMES[name] for name in metrics)]]
+        cells = [["variant", *(_NAMES.get(name, name) for name in metrics)]]
         cells += [[row.variant, *(_with_spread(row.figures[m]) for m in metrics)] for row in here]
         lines += ["", f"{title}: {here[0].clips} of {here[0].people} people", ""]
         lines += _aligned(cells, markdown)
