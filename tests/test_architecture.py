@@ -51,7 +51,7 @@ ALLOWED = {
         "data_pipelines.loading data_pipelines.records"
     ),
     "cad_jax.evaluation": (
-        "data models run settings data_pipelines.loading data_pipelines.metrics "
+        "data models parallel run settings data_pipelines.loading data_pipelines.metrics "
         "data_pipelines.records"
     ),
     "cad_jax.detector": (

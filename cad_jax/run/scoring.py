@@ -5,7 +5,7 @@ Owns the compiled scoring step, which evaluation, validation and single-file pre
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,8 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from cad_jax.models.functional import FunctionalModel, Params
-from cad_jax.parallel.mesh import put_batch, replicated
+from cad_jax.parallel import hosts
+from cad_jax.parallel.mesh import check_divides, put_batch, replicated
 from cad_jax.run.placement import make_model
 from cad_jax.settings.experiment import Experiment
 from cad_jax.types import Batch, Outputs
@@ -43,10 +44,14 @@ class Scorer:
 
     Attributes:
         model, mesh: as given.
+
+    Raises:
+        UserError: the devices cannot share the evaluation batch evenly.
     """
 
     def __init__(self, model: FunctionalModel, config: Experiment, mesh: Mesh):
         self._config, self.model, self.mesh = config, model, mesh
+        check_divides(config.evaluation.batch_size, mesh, "config.evaluation.batch_size")
 
         def score(params: Params, batch: Batch) -> dict[str, jax.Array]:
             scores = clip_scores(model.merge(params)(batch), batch)
@@ -76,34 +81,56 @@ class Scorer:
         self, params: Mapping[str, jax.Array], source: TFRecordSource, title: str = ""
     ) -> Scores:
         """Scores of every clip of a split, in the source's order; a progress bar under `title`."""
-        batches = self._batches(source)
-        total = -(-len(source) // self._config.evaluation.batch_size)
-        bar = tqdm(batches, title, total, leave=False, disable=not title or jax.process_index() > 0)
-        parts = [self.batch(params, batch) for batch in bar]
-        scores = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        order = np.argsort(scores["clip_index"])
-        return {name: values[order] for name, values in scores.items()}
+        return _in_order([*self._parts(params, source, title)])
 
-    def aucs(self, params: Mapping[str, jax.Array], source: TFRecordSource) -> dict[str, float]:
-        """AUC of p_fake over a split by data set; nan where one holds a single class."""
-        scores = self.split(params, source)
+    def aucs(
+        self,
+        params: Mapping[str, jax.Array],
+        source: TFRecordSource,
+        until: Callable[[], bool] = lambda: False,
+    ) -> dict[str, float] | None:
+        """AUC of p_fake over a split by data set; nan where one holds a single class.
+
+        Args:
+            params: of the detector.
+            source: the split.
+            until: asked behind every batch; None is returned as soon as it says so.
+        """
+        parts = []
+        for part in self._parts(params, source):
+            parts.append(part)
+            if until():
+                return None
+        scores = _in_order(parts)
         labels = source.column("label")[scores["clip_index"]]
         names = source.column("dataset")[scores["clip_index"]]
         rows = {str(name): (names == name) & (labels >= 0) for name in np.unique(names)}
         counts = {name: count_scores(labels[of], scores["p_fake"][of]) for name, of in rows.items()}
         return {name: float(auc(of)) for name, of in counts.items()}
 
-    def _batches(self, source: TFRecordSource) -> Iterator[ClipBatch]:
-        return iter(
-            evaluation_batches(
-                source,
-                batch_size=self._config.evaluation.batch_size,
-                clip=self._config.data.clip,
-                process_index=jax.process_index(),
-                process_count=jax.process_count(),
-                workers=self._config.data.workers,
-            )
+    def _parts(
+        self, params: Mapping[str, jax.Array], source: TFRecordSource, title: str = ""
+    ) -> Iterator[Scores]:
+        """Scores of batch after batch, the same on all hosts."""
+        size = self._config.evaluation.batch_size
+        batches = evaluation_batches(
+            source,
+            batch_size=size,
+            clip=self._config.data.clip,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+            workers=self._config.data.workers,
         )
+        hidden = not title or not hosts.is_lead()
+        for batch in tqdm(batches, title, -(-len(source) // size), leave=False, disable=hidden):
+            yield self.batch(params, batch)
+
+
+def _in_order(parts: Sequence[Scores]) -> Scores:
+    """Batches' scores as one table, in the source's order."""
+    scores = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.argsort(scores["clip_index"])
+    return {name: values[order] for name, values in scores.items()}
 
 
 @functools.lru_cache(maxsize=1)

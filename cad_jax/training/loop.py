@@ -87,6 +87,7 @@ def train(config: Experiment, workdir: str | pathlib.Path) -> bool:
     with contextlib.ExitStack() as alone:
         lock = held(workdir / LOCK_FILE, f"{workdir} is trained in already,")
         hosts.together(lambda: alone.enter_context(lock) if hosts.is_lead() else None)
+        hosts.refuse_unshared(workdir)
         newest, best = config.train.keep_newest, config.train.keep_best
         checkpoints = Checkpoints(workdir, keep_newest=newest, keep_best=best)
         alone.callback(checkpoints.close)
@@ -106,9 +107,13 @@ def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) 
         log.info("%s: nothing left to train", workdir)
         return True
     writer = create_writer(workdir, int(state.step), is_lead=hosts.is_lead())
-    run = _Run(learner, checkpoints, writer, validation, learner.init_frozen(), progress)
+    step = int(state.step)
     try:
-        return run.go_on(state, _batches(config, source, strata, int(state.step)))
+        loaded = hosts.together(lambda: _batches(config, source, strata, step))
+        with StopRequest() as stop:
+            frozen = learner.init_frozen()
+            run = _Run(learner, checkpoints, writer, validation, frozen, progress, stop)
+            return run.go_on(state, loaded)
     finally:
         writer.close()
 
@@ -136,19 +141,24 @@ class _Run:
     validation: TFRecordSource
     frozen: Params
     progress: Progress
+    stop: StopRequest
+
+    def __post_init__(self) -> None:
+        self.agreed = AgreedStop(self.learner.mesh)
 
     def go_on(self, state: TrainState, loaded: Iterator[ClipBatch]) -> bool:
+        """Trains to the end; False where all hosts stopped before it, with this state saved."""
         config, start = self.learner.config.train, int(state.step)
-        if _owes_evaluation(self.learner.config, state, self.progress):
-            self._evaluate(state)
+        owes = _owes_evaluation(self.learner.config, state, self.progress)
+        if owes and not self._evaluate(state):
+            return False
         if start >= config.steps or _is_stale(self.learner.config, self.progress):
             return True
         ahead = on_device(loaded, self.learner.mesh)
         batches, take_step, clock = self._compile(state, ahead)
-        agreed, stopping = AgreedStop(self.learner.mesh), False
-        profile = self._profiler()
+        profile, stopping = self._profiler(), False
         bar = tqdm(initial=start, total=config.steps, unit="step", disable=not hosts.is_lead())
-        with StopRequest() as stop, bar:
+        with bar:
             batches = clock.input(itertools.islice(batches, config.steps - start))
             for step, batch in enumerate(batches, start=start + 1):
                 with jax.transfer_guard("disallow"):
@@ -156,19 +166,19 @@ class _Run:
                 clock.tick()
                 bar.update()
                 profile(step)
-                stopping = agreed(bool(stop), last=step == config.steps)
+                stopping = self.agreed(bool(self.stop), last=step == config.steps)
                 last = step == config.steps or stopping
                 if last or step % config.log_every == 0:
                     bar.set_postfix_str(self._log(step, metrics, clock))
                 if config.evaluates_at(step) and not stopping:
-                    self._evaluate(state)
+                    stopping = not self._evaluate(state)
                     clock.restart()  # the time it took is no step's
                 elif last or step % config.checkpoint_every == 0:
                     self._save(state, None)
                 if stopping or _is_stale(self.learner.config, self.progress):
                     break
         if stopping:
-            reason = stop.signal_name or "another host stopped"
+            reason = self.stop.signal_name or "another host stopped"
             log.warning("%s: saved at step %d", reason, int(state.step))
         return not stopping
 
@@ -199,13 +209,16 @@ class _Run:
         rate, wait = speed["clips_per_second"], speed["input_wait"]
         return f"loss {values['loss']:.3f}, {rate:.1f} clips/s, {wait:.0%} waiting for input"
 
-    def _evaluate(self, state: TrainState) -> None:
-        """Scores the validation split and saves what was scored."""
+    def _evaluate(self, state: TrainState) -> bool:
+        """Scores the validation split and saves what was scored; not if a stop comes between."""
         scorer, step = make_scorer(self.learner.config, self.learner.mesh), int(state.step)
-        aucs = scorer.aucs({**self.frozen, **state.params}, self.validation)
-        self.writer.write_scalars(step, validation_scalars(aucs))
-        self.progress = self.progress.after_evaluation(mean_auc(aucs), step)
-        self._save(state, mean_auc(aucs))
+        params = {**self.frozen, **state.params}
+        aucs = scorer.aucs(params, self.validation, until=lambda: self.agreed.now(bool(self.stop)))
+        if aucs is not None:
+            self.writer.write_scalars(step, validation_scalars(aucs))
+            self.progress = self.progress.after_evaluation(mean_auc(aucs), step)
+        self._save(state, None if aucs is None else mean_auc(aucs))
+        return aucs is not None
 
     def _save(self, state: TrainState, auc: float | None) -> None:
         self.writer.flush()  # what a checkpoint covers must be on disk before it is

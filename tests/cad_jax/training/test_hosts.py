@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from cad_jax.parallel.mesh import batch_sharding, make_mesh
+from cad_jax.parallel.watch import LOST, SILENT_S
 from cad_jax.run.checkpoint import Checkpoints
 from cad_jax.run.placement import make_model
 from cad_jax.training.learner import Learner
@@ -30,8 +31,8 @@ ENVIRONMENT = {
 }
 
 
-class Pair:
-    """Two processes, with what they say.
+class Hosts:
+    """The processes of a run, with what they say.
 
     Args:
         folder: for that.
@@ -42,7 +43,7 @@ class Pair:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = str(probe.getsockname()[1])
-        self.outputs = [folder / f"host-{number}.txt" for number in (0, 1)]
+        self.outputs = [folder / f"host-{number}.txt" for number in range(len(commands))]
         self.processes = []
         for command, output in zip(commands, self.outputs, strict=True):
             arguments = [sys.executable, *(part.replace("PORT", port) for part in command)]
@@ -55,6 +56,9 @@ class Pair:
                         stderr=subprocess.STDOUT,
                     )
                 )
+
+    def signal(self, host, number):
+        self.processes[host].send_signal(number)
 
     def wait(self, seconds):
         """Their exit codes, in at most so many seconds."""
@@ -72,12 +76,18 @@ class Pair:
             assert not late, self.said(0) + self.said(1)
             time.sleep(0.05)
 
+    def wait_until_ready(self, host):
+        deadline = time.monotonic() + 120
+        while "ready" not in self.said(host):
+            assert time.monotonic() < deadline, self.said(host)
+            time.sleep(0.05)
+
     def said(self, number):
         return self.outputs[number].read_text()
 
 
 def toy_pair(folder, what="run"):
-    return Pair(folder, *([str(TOY), number, "PORT", str(folder), what] for number in "01"))
+    return Hosts(folder, *([str(TOY), number, "PORT", str(folder), what] for number in "01"))
 
 
 def expected(step):
@@ -92,7 +102,7 @@ def test_a_signal_to_one_stops_both_at_one_step_and_both_go_on(tmp_path):
     for host, number in ((1, signal.SIGTERM), (0, signal.SIGINT)):
         pair = toy_pair(tmp_path)
         pair.wait_until_saved(tmp_path, saved + 20)
-        pair.processes[host].send_signal(number)
+        pair.signal(host, number)
         assert pair.wait(30) == [143, 143]
         steps = [int(re.findall(r"stopped at (\d+)", pair.said(host))[0]) for host in (0, 1)]
         before, saved = saved, Checkpoints(tmp_path, read_only=True).latest_step()
@@ -109,6 +119,7 @@ def test_a_signal_to_one_stops_both_at_one_step_and_both_go_on(tmp_path):
     [
         ("differ", r"host 1 \(.*\) has another configuration than host 0 \(.*\)"),
         ("fail", r"host 1 \(.*\): no such folder"),
+        ("unshared", r"host 1 \(.*\): .*elsewhere is not the folder that host 0 writes"),
     ],
 )
 def test_a_host_that_differs_or_fails_is_named_by_both(tmp_path, what, message):
@@ -118,16 +129,48 @@ def test_a_host_that_differs_or_fails_is_named_by_both(tmp_path, what, message):
         assert re.search(f"^error: {message}", pair.said(host), re.MULTILINE), pair.said(host)
 
 
-@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("what", "busy", "asked"), [("build", 0, 1), ("build", 0, 0), ("compile", 1, 0)]
+)
+def test_a_stop_where_there_is_nothing_to_save_ends_both(tmp_path, what, busy, asked):
+    pair = toy_pair(tmp_path, what)
+    pair.wait_until_ready(busy)
+    time.sleep(1)  # so that it is in the midst of it
+    pair.signal(asked, signal.SIGTERM)
+    assert pair.wait(30) == [143, 143]
+    assert not (tmp_path / "data").exists() or what == "compile"
+    assert not list(tmp_path.glob("checkpoints/*"))
+
+
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_host_that_dies_is_named_and_the_checkpoint_is_whole(tmp_path, victim):
     pair = toy_pair(tmp_path)
     pair.wait_until_saved(tmp_path, 20)
-    pair.processes[victim].kill()
-    assert pair.wait(90)[1 - victim] == -signal.SIGABRT
-    named = "the leader" if victim == 0 else "stopped sending heartbeats):\n1\n"
-    assert named in pair.said(1 - victim)
+    pair.signal(victim, signal.SIGKILL)
+    assert pair.wait(30)[1 - victim] == LOST, pair.said(1 - victim)
+    assert f"error: host {victim} ({socket.gethostname()}) is gone; " in pair.said(1 - victim)
     assert Checkpoints(tmp_path, read_only=True).latest_step() >= 20
+
+
+def test_a_host_that_fails_alone_is_named_by_the_other(tmp_path):
+    pair = toy_pair(tmp_path, "alone")
+    assert pair.wait(60) == [LOST, 1], pair.said(0) + pair.said(1)
+    assert "error: no such folder" in pair.said(1)
+    assert f"error: host 1 ({socket.gethostname()}) failed: no such folder" in pair.said(0)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_host_that_stalls_is_named(tmp_path, victim):
+    pair = toy_pair(tmp_path)
+    pair.wait_until_saved(tmp_path, 20)
+    pair.signal(victim, signal.SIGSTOP)
+    began = time.monotonic()
+    assert pair.processes[1 - victim].wait(90) == LOST, pair.said(1 - victim)
+    assert time.monotonic() - began > SILENT_S - 2
+    assert f"host {victim} ({socket.gethostname()}) is silent for 40 s" in pair.said(1 - victim)
+    pair.signal(victim, signal.SIGCONT)
+    assert pair.processes[victim].wait(30) != 0
 
 
 @pytest.fixture
@@ -144,7 +187,9 @@ def training_pair(config, workdir, *second):
     file.write_text(json.dumps(config.to_mapping()))
     command = [str(ROOT / "train.py"), f"--config={file}", f"--workdir={workdir}"]
     command += ["--coordinator=127.0.0.1:PORT", "--num_processes=2"]
-    return Pair(workdir.parent, [*command, "--process_id=0"], [*command, "--process_id=1", *second])
+    return Hosts(
+        workdir.parent, [*command, "--process_id=0"], [*command, "--process_id=1", *second]
+    )
 
 
 def losses(workdir):
@@ -163,7 +208,7 @@ def test_a_training_that_was_stopped_on_one_host_ends_as_if_it_was_not(config, t
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
     pair = training_pair(config, stopped)
     pair.wait_until_saved(stopped, 4)
-    pair.processes[1].send_signal(signal.SIGTERM)
+    pair.signal(1, signal.SIGTERM)
     assert pair.wait(30) == [143, 143], pair.said(0) + pair.said(1)
     saved = Checkpoints(stopped, read_only=True).latest_step()
     assert 4 <= saved < config.train.steps
