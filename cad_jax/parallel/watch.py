@@ -29,10 +29,10 @@ log = logging.getLogger(__name__)
 STOPPED, LOST = 143, os.EX_TEMPFAIL  # exit codes: asked to stop; another host is gone (75)
 STOPPED_LINE = "stopped before the end; the same command goes on from there"
 
-# How long hosts that were asked to stop, or that know of another's failure, may take to end by
-# themselves: they agree on a step, or leave a compilation. The leader goes last, because JAX aborts
-# the others when it goes.
+# How long hosts that were asked to stop may take to end by themselves: to agree on a step, or to
+# leave a compilation. The leader goes last, because JAX aborts the others when it goes.
 GRACE_S, _LEADER_MORE_S = 20.0, 3.0
+_FAIL_S = 10.0  # the same where a host failed: either all do, at about the same time, or it alone
 _LEAVE_S = 1.0  # the same where a host has left already: then nothing can be saved any more
 # A host that is silent for so long is lost; sooner than JAX says so (`hosts.HEARTBEAT_S`).
 SILENT_S = 40.0
@@ -115,7 +115,7 @@ class Watch:
             self._leave("")
         elif error is not None:
             self._tell(f"fail {self._title} failed: {' '.join(str(error).split())[:300]}")
-            self._end_by(1, "", GRACE_S)  # JAX waits at the exit for all, who may wait for this one
+            self._end_by(1, "", _FAIL_S)  # JAX waits at the exit for all, who may wait for this one
         self._tell("end")
         self._ending = True
 
@@ -154,7 +154,7 @@ class Watch:
             what, _, text = line.partition(" ")
             if what == "stop" and not self._stopping:
                 os.kill(os.getpid(), signal.SIGTERM)
-            elif what == "fail" and self._end_by(LOST, text, GRACE_S):
+            elif what == "fail" and self._end_by(LOST, text, _FAIL_S):
                 self._tell(line)  # from the leader to the others
             elif what == "lost":
                 self._lose(text)

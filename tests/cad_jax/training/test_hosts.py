@@ -1,13 +1,10 @@
 """Two real processes on loopback agree, stop, save and fail together."""
 
 import json
-import os
 import pathlib
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import jax
@@ -25,69 +22,16 @@ pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).parents[3]
 TOY = pathlib.Path(__file__).with_name("toy_host.py")
-ENVIRONMENT = {
-    "XLA_FLAGS": "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0",
-    "PYTHONPATH": str(ROOT),
-}
 
 
-class Hosts:
-    """The processes of a run, with what they say.
+@pytest.fixture
+def toy_pair(start_hosts):
+    """Starts two hosts of a toy training in a folder, see `toy_host`."""
 
-    Args:
-        folder: for that.
-        commands: their arguments; `PORT` stands for a free one.
-    """
+    def start(folder, what="run"):
+        return start_hosts(folder, *([str(TOY), n, "PORT", str(folder), what] for n in "01"))
 
-    def __init__(self, folder, *commands):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = str(probe.getsockname()[1])
-        self.outputs = [folder / f"host-{number}.txt" for number in range(len(commands))]
-        self.processes = []
-        for command, output in zip(commands, self.outputs, strict=True):
-            arguments = [sys.executable, *(part.replace("PORT", port) for part in command)]
-            with output.open("w") as file:
-                self.processes.append(
-                    subprocess.Popen(
-                        arguments,
-                        env=os.environ | ENVIRONMENT,
-                        stdout=file,
-                        stderr=subprocess.STDOUT,
-                    )
-                )
-
-    def signal(self, host, number):
-        self.processes[host].send_signal(number)
-
-    def wait(self, seconds):
-        """Their exit codes, in at most so many seconds."""
-        deadline = time.monotonic() + seconds
-        try:
-            return [p.wait(max(deadline - time.monotonic(), 0)) for p in self.processes]
-        finally:
-            for process in self.processes:
-                process.kill()
-
-    def wait_until_saved(self, workdir, step):
-        deadline = time.monotonic() + 240
-        while not any(int(p.name) >= step for p in workdir.glob("checkpoints/[0-9]*[0-9]")):
-            late = time.monotonic() > deadline or any(p.poll() for p in self.processes)
-            assert not late, self.said(0) + self.said(1)
-            time.sleep(0.05)
-
-    def wait_until_ready(self, host):
-        deadline = time.monotonic() + 120
-        while "ready" not in self.said(host):
-            assert time.monotonic() < deadline, self.said(host)
-            time.sleep(0.05)
-
-    def said(self, number):
-        return self.outputs[number].read_text()
-
-
-def toy_pair(folder, what="run"):
-    return Hosts(folder, *([str(TOY), number, "PORT", str(folder), what] for number in "01"))
+    return start
 
 
 def expected(step):
@@ -97,7 +41,7 @@ def expected(step):
     return x
 
 
-def test_a_signal_to_one_stops_both_at_one_step_and_both_go_on(tmp_path):
+def test_a_signal_to_one_stops_both_at_one_step_and_both_go_on(toy_pair, tmp_path):
     saved = 0
     for host, number in ((1, signal.SIGTERM), (0, signal.SIGINT)):
         pair = toy_pair(tmp_path)
@@ -122,7 +66,7 @@ def test_a_signal_to_one_stops_both_at_one_step_and_both_go_on(tmp_path):
         ("unshared", r"host 1 \(.*\): .*elsewhere is not the folder that host 0 writes"),
     ],
 )
-def test_a_host_that_differs_or_fails_is_named_by_both(tmp_path, what, message):
+def test_a_host_that_differs_or_fails_is_named_by_both(toy_pair, tmp_path, what, message):
     pair = toy_pair(tmp_path, what)
     assert pair.wait(60) == [1, 1]
     for host in (0, 1):
@@ -132,7 +76,7 @@ def test_a_host_that_differs_or_fails_is_named_by_both(tmp_path, what, message):
 @pytest.mark.parametrize(
     ("what", "busy", "asked"), [("build", 0, 1), ("build", 0, 0), ("compile", 1, 0)]
 )
-def test_a_stop_where_there_is_nothing_to_save_ends_both(tmp_path, what, busy, asked):
+def test_a_stop_where_there_is_nothing_to_save_ends_both(toy_pair, tmp_path, what, busy, asked):
     pair = toy_pair(tmp_path, what)
     pair.wait_until_ready(busy)
     time.sleep(1)  # so that it is in the midst of it
@@ -143,7 +87,7 @@ def test_a_stop_where_there_is_nothing_to_save_ends_both(tmp_path, what, busy, a
 
 
 @pytest.mark.parametrize("victim", [0, 1])
-def test_a_host_that_dies_is_named_and_the_checkpoint_is_whole(tmp_path, victim):
+def test_a_host_that_dies_is_named_and_the_checkpoint_is_whole(toy_pair, tmp_path, victim):
     pair = toy_pair(tmp_path)
     pair.wait_until_saved(tmp_path, 20)
     pair.signal(victim, signal.SIGKILL)
@@ -152,16 +96,16 @@ def test_a_host_that_dies_is_named_and_the_checkpoint_is_whole(tmp_path, victim)
     assert Checkpoints(tmp_path, read_only=True).latest_step() >= 20
 
 
-def test_a_host_that_fails_alone_is_named_by_the_other(tmp_path):
+def test_a_host_that_fails_alone_is_named_by_the_other(toy_pair, tmp_path):
     pair = toy_pair(tmp_path, "alone")
-    assert pair.wait(60) == [LOST, 1], pair.said(0) + pair.said(1)
+    assert pair.wait(60) == [LOST, 1], pair.all_said()
     assert "error: no such folder" in pair.said(1)
     assert f"error: host 1 ({socket.gethostname()}) failed: no such folder" in pair.said(0)
 
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("victim", [0, 1])
-def test_a_host_that_stalls_is_named(tmp_path, victim):
+def test_a_host_that_stalls_is_named(toy_pair, tmp_path, victim):
     pair = toy_pair(tmp_path)
     pair.wait_until_saved(tmp_path, 20)
     pair.signal(victim, signal.SIGSTOP)
@@ -181,15 +125,19 @@ def config(small_experiment):
     )
 
 
-def training_pair(config, workdir, *second):
-    """Two hosts of `train.py`, the second with arguments of its own."""
-    file = workdir.parent / f"{workdir.name}.json"
-    file.write_text(json.dumps(config.to_mapping()))
-    command = [str(ROOT / "train.py"), f"--config={file}", f"--workdir={workdir}"]
-    command += ["--coordinator=127.0.0.1:PORT", "--num_processes=2"]
-    return Hosts(
-        workdir.parent, [*command, "--process_id=0"], [*command, "--process_id=1", *second]
-    )
+@pytest.fixture
+def training_pair(start_hosts):
+    """Starts two hosts of `train.py`, the second with arguments of its own."""
+
+    def start(config, workdir, *second):
+        file = workdir.parent / f"{workdir.name}.json"
+        file.write_text(json.dumps(config.to_mapping()))
+        command = [str(ROOT / "train.py"), f"--config={file}", f"--workdir={workdir}"]
+        command += ["--coordinator=127.0.0.1:PORT", "--num_processes=2"]
+        arguments = ["--process_id=0"], ["--process_id=1", *second]
+        return start_hosts(workdir.parent, *([*command, *own] for own in arguments))
+
+    return start
 
 
 def losses(workdir):
@@ -204,12 +152,14 @@ def final_params(workdir, config):
 
 
 @pytest.mark.heavy
-def test_a_training_that_was_stopped_on_one_host_ends_as_if_it_was_not(config, tmp_path):
+def test_a_training_that_was_stopped_on_one_host_ends_as_if_it_was_not(
+    training_pair, config, tmp_path
+):
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
     pair = training_pair(config, stopped)
     pair.wait_until_saved(stopped, 4)
     pair.signal(1, signal.SIGTERM)
-    assert pair.wait(30) == [143, 143], pair.said(0) + pair.said(1)
+    assert pair.wait(30) == [143, 143], pair.all_said()
     saved = Checkpoints(stopped, read_only=True).latest_step()
     assert 4 <= saved < config.train.steps
     for host in (0, 1):
@@ -230,7 +180,9 @@ def test_a_training_that_was_stopped_on_one_host_ends_as_if_it_was_not(config, t
         ("--config.data.path=/nowhere", r"host 1 \(.*\): .*/nowhere"),
     ],
 )
-def test_a_training_host_that_differs_is_named_by_both(config, tmp_path, argument, message):
+def test_a_training_host_that_differs_is_named_by_both(
+    training_pair, config, tmp_path, argument, message
+):
     pair = training_pair(config, tmp_path / "run", argument)
     assert pair.wait(120) == [1, 1]
     for host in (0, 1):

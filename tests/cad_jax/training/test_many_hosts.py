@@ -1,0 +1,129 @@
+"""What several real processes train, store and score is what one does, in the same order."""
+
+import csv
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+from cad_jax.commands.modes import MODES
+from cad_jax.parallel.mesh import make_mesh
+from cad_jax.parallel.watch import LOST
+from cad_jax.run.checkpoint import Checkpoints
+from cad_jax.run.placement import make_model
+from cad_jax.settings.experiment import Experiment
+from cad_jax.training.learner import Learner
+from cad_jax.training.tower_features import open_features
+
+pytestmark = pytest.mark.slow
+
+HOST = pathlib.Path(__file__).with_name("modes_host.py")
+FROZEN = {"trainable": [["lora_", True], ["_tower/", False], [".*", True]]}
+
+# Sums in another order, after six steps of Adam, which divides a gradient by its own size.
+LOSS, PARAMETER, SCORE = 1e-5, 1e-4, 1e-4
+
+
+@pytest.fixture(scope="module")
+def modes(small_experiment, finished_run, drawn_set, tmp_path_factory):
+    """What to do in a folder, by mode: the experiment and its work folder."""
+
+    def make(folder, **mesh):
+        shutil.copytree(drawn_set, folder / "set")
+        trained = small_experiment(mesh=mesh)
+        clip = {"seconds": 2.0, "frames": 5, "image_size": 32}
+        data = {"path": str(folder / "set"), "clip": clip, "augment": {}}
+        stored = small_experiment(data=data, optimizer=FROZEN, mesh=mesh)
+        pretrained = small_experiment(mesh=mesh, train={"steps": 4, "checkpoint_every": 2})
+        return {
+            "train": (trained, folder / "trained"),
+            "features": (stored, folder / "none"),
+            "pretrain": (pretrained, folder / "pretrained"),
+        }
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def alone(modes, finished_run, tmp_path_factory):
+    """The same done by this process, which has all devices; its training is `finished_run`."""
+    folder = tmp_path_factory.mktemp("alone")
+    todo = modes(folder, data=1, fsdp=-1)
+    shutil.copytree(finished_run[1], folder / "trained")
+    for mode, (experiment, workdir) in todo.items():
+        assert MODES[mode](experiment, workdir)
+    return todo
+
+
+def start(start_hosts, folder, count, todo, **more):
+    """So many hosts, each of one device."""
+    modes = {mode: (config.to_mapping(), str(workdir)) for mode, (config, workdir) in todo.items()}
+    (folder / "todo.json").write_text(json.dumps({"modes": modes} | more))
+    host = [str(HOST), "NUMBER", str(count), "PORT", str(folder / "todo.json")]
+    commands = ([str(n) if part == "NUMBER" else part for part in host] for n in range(count))
+    return start_hosts(folder, *commands, devices=1)
+
+
+def losses(workdir):
+    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return {row["step"]: row["loss"] for row in rows if "loss" in row}
+
+
+def final_params(config, workdir):
+    checkpoints = Checkpoints(workdir, read_only=True)
+    saved = Experiment.from_mapping(checkpoints.read_config(config.train.steps))
+    learner = Learner(saved, make_mesh(1, -1), make_model(saved))
+    return checkpoints.restore_params(config.train.steps, learner.target.params)
+
+
+def scores(workdir):
+    with (workdir / "evaluation" / "scores-test.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return [row["clip_id"] for row in rows], [float(row["p_fake"]) for row in rows]
+
+
+def assert_same_training(first, second):
+    curves = losses(first[1]), losses(second[1])
+    assert list(curves[0]) == list(curves[1]) == list(range(1, first[0].train.steps + 1))
+    worst = max(abs(curves[0][s] / curves[1][s] - 1) for s in curves[0])
+    params = final_params(*first), final_params(*second)
+    apart = {n: float(np.abs(params[0][n] - params[1][n]).max()) for n in params[0]}
+    print("losses", worst, "parameters", max(apart.values()), max(apart, key=apart.get))
+    assert worst <= LOSS
+    assert max(apart.values()) <= PARAMETER
+
+
+def assert_same_evaluation(first, second):
+    (names, values), (others, found) = scores(first[1]), scores(second[1])
+    assert names == others
+    print("scores", np.abs(np.subtract(values, found)).max())
+    np.testing.assert_allclose(found, values, atol=SCORE)
+
+
+def assert_same_features(first, second):
+    stores = [
+        open_features(
+            Experiment.from_mapping(
+                config.to_mapping() | {"data": config.to_mapping()["data"] | {"features": True}}
+            )
+        )[0]
+        for config, _ in (first, second)
+    ]
+    assert list(stores[0]._entries) == list(stores[1]._entries)
+    for name in stores[0]._entries:
+        for kind in ("video", "audio"):
+            ours, theirs = (np.asarray(getattr(s[name], kind), np.float32) for s in stores)
+            np.testing.assert_allclose(ours, theirs, rtol=2**-7, atol=2**-7)
+
+
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.heavy)])
+def test_many_do_what_one_does(start_hosts, modes, alone, tmp_path, count):
+    todo = modes(tmp_path, data=-1, fsdp=2)
+    hosts = start(start_hosts, tmp_path, count, todo)
+    assert hosts.wait(400) == [0] * count, hosts.all_said()
+    for mode in ("train", "pretrain"):
+        assert_same_training(alone[mode], todo[mode])
+    assert_same_evaluation(alone["train"], todo["train"])
+    assert_same_features(alone["features"], todo["features"])
