@@ -4,6 +4,8 @@ import csv
 import json
 import pathlib
 import shutil
+import signal
+import socket
 
 import numpy as np
 import pytest
@@ -22,8 +24,10 @@ pytestmark = pytest.mark.slow
 HOST = pathlib.Path(__file__).with_name("modes_host.py")
 FROZEN = {"trainable": [["lora_", True], ["_tower/", False], [".*", True]]}
 
-# Sums in another order, after six steps of Adam, which divides a gradient by its own size.
-LOSS, PARAMETER, SCORE = 1e-5, 1e-4, 1e-4
+# Sums in another order: relative for a loss, absolute for a parameter and a score.
+LOSS, PARAMETER, SCORE = 2e-6, 1e-5, 2e-6
+# Softmax takes no notice of it: its gradient is rounding alone, of which Adam makes whole steps.
+WITHOUT_GRADIENT = "attention/key/bias"
 
 
 @pytest.fixture(scope="module")
@@ -87,18 +91,16 @@ def scores(workdir):
 def assert_same_training(first, second):
     curves = losses(first[1]), losses(second[1])
     assert list(curves[0]) == list(curves[1]) == list(range(1, first[0].train.steps + 1))
-    worst = max(abs(curves[0][s] / curves[1][s] - 1) for s in curves[0])
-    params = final_params(*first), final_params(*second)
-    apart = {n: float(np.abs(params[0][n] - params[1][n]).max()) for n in params[0]}
-    print("losses", worst, "parameters", max(apart.values()), max(apart, key=apart.get))
-    assert worst <= LOSS
-    assert max(apart.values()) <= PARAMETER
+    np.testing.assert_allclose([*curves[0].values()], [*curves[1].values()], rtol=LOSS)
+    ours, theirs = final_params(*first), final_params(*second)
+    for name in ours:
+        if not name.endswith(WITHOUT_GRADIENT):
+            np.testing.assert_allclose(ours[name], theirs[name], atol=PARAMETER, err_msg=name)
 
 
 def assert_same_evaluation(first, second):
     (names, values), (others, found) = scores(first[1]), scores(second[1])
     assert names == others
-    print("scores", np.abs(np.subtract(values, found)).max())
     np.testing.assert_allclose(found, values, atol=SCORE)
 
 
@@ -127,3 +129,31 @@ def test_many_do_what_one_does(start_hosts, modes, alone, tmp_path, count):
         assert_same_training(alone[mode], todo[mode])
     assert_same_evaluation(alone["train"], todo["train"])
     assert_same_features(alone["features"], todo["features"])
+
+
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.heavy)])
+def test_what_many_began_fewer_go_on_with(start_hosts, modes, alone, tmp_path, count):
+    """The last host is killed at the fifth step; all the others name it."""
+    begun = only("train", modes(tmp_path, data=-1, fsdp=count))
+    workdir = begun["train"][1]
+    hosts = start(start_hosts, tmp_path, count, begun, dies_at=5)
+    assert hosts.wait(300) == [LOST] * (count - 1) + [-signal.SIGKILL], hosts.all_said()
+    for survivor in range(count - 1):
+        assert f"error: host {count - 1} ({socket.gethostname()}) is gone" in hosts.said(survivor)
+    assert Checkpoints(workdir, read_only=True).latest_step() in (2, 4)
+
+    for fewer in (1, 2)[: count // 2]:
+        folder = tmp_path / f"on-{fewer}"
+        todo = only("train", modes(folder, data=fewer, fsdp=-1))
+        shutil.copytree(workdir, todo["train"][1])
+        if fewer == 1:
+            assert MODES["train"](*todo["train"])
+        else:
+            hosts = start(start_hosts, folder, fewer, todo)
+            assert hosts.wait(300) == [0] * fewer, hosts.all_said()
+        assert_same_training(alone["train"], todo["train"])
+        assert_same_evaluation(alone["train"], todo["train"])
+
+
+def only(mode, modes):
+    return {mode: modes[mode]}
