@@ -1,10 +1,13 @@
 """Two real processes on loopback agree, stop, save and fail together."""
 
+import contextlib
 import json
 import pathlib
+import random
 import re
 import signal
 import socket
+import subprocess
 import time
 
 import jax
@@ -126,16 +129,18 @@ def config(small_experiment):
 
 
 @pytest.fixture
-def training_pair(start_hosts):
-    """Starts two hosts of `train.py`, the second with arguments of its own."""
+def start_training(start_hosts):
+    """Starts so many hosts of `train.py`, the last one with arguments of its own."""
 
-    def start(config, workdir, *second):
+    def start(count, config, workdir, *last):
         file = workdir.parent / f"{workdir.name}.json"
         file.write_text(json.dumps(config.to_mapping()))
         command = [str(ROOT / "train.py"), f"--config={file}", f"--workdir={workdir}"]
-        command += ["--coordinator=127.0.0.1:PORT", "--num_processes=2"]
-        arguments = ["--process_id=0"], ["--process_id=1", *second]
-        return start_hosts(workdir.parent, *([*command, *own] for own in arguments))
+        if count == 1:
+            return start_hosts(workdir.parent, [*command, *last])
+        command += ["--coordinator=127.0.0.1:PORT", f"--num_processes={count}"]
+        commands = [[*command, f"--process_id={number}"] for number in range(count)]
+        return start_hosts(workdir.parent, *commands[:-1], [*commands[-1], *last])
 
     return start
 
@@ -156,7 +161,7 @@ def test_a_training_that_was_stopped_on_one_host_ends_as_if_it_was_not(
     training_pair, config, tmp_path
 ):
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
-    pair = training_pair(config, stopped)
+    pair = start_training(2, config, stopped)
     pair.wait_until_saved(stopped, 4)
     pair.signal(1, signal.SIGTERM)
     assert pair.wait(30) == [143, 143], pair.all_said()
@@ -164,12 +169,10 @@ def test_a_training_that_was_stopped_on_one_host_ends_as_if_it_was_not(
     assert 4 <= saved < config.train.steps
     for host in (0, 1):
         assert re.search(rf"saved at step {saved}$", pair.said(host), re.MULTILINE)
-    assert training_pair(config, stopped).wait(300) == [0, 0]
-    assert training_pair(config, whole).wait(300) == [0, 0]
-    assert losses(stopped) == losses(whole)
+    assert start_training(2, config, stopped).wait(300) == [0, 0]
+    assert start_training(2, config, whole).wait(300) == [0, 0]
     assert list(losses(whole)) == list(range(1, config.train.steps + 1))
-    first, second = (final_params(folder, config) for folder in (stopped, whole))
-    assert all(np.array_equal(first[name], second[name]) for name in first)
+    same(stopped, whole, config)
 
 
 @pytest.mark.heavy
@@ -183,8 +186,42 @@ def test_a_training_that_was_stopped_on_one_host_ends_as_if_it_was_not(
 def test_a_training_host_that_differs_is_named_by_both(
     training_pair, config, tmp_path, argument, message
 ):
-    pair = training_pair(config, tmp_path / "run", argument)
+    pair = start_training(2, config, tmp_path / "run", argument)
     assert pair.wait(120) == [1, 1]
     for host in (0, 1):
         assert re.search(f"^error: {message}", pair.said(host), re.MULTILINE), pair.said(host)
         assert "Traceback" not in pair.said(host)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("count", [1, 2])
+def test_twenty_kills_at_random_times_change_nothing(start_training, config, tmp_path, count):
+    """In as many runs as it takes: each ends in what the one that nobody killed ended in."""
+    dice, kills, runs = random.Random(count), 0, 0
+    began = time.monotonic()
+    assert start_training(count, config, tmp_path / "whole").wait(500) == [0] * count
+    duration = time.monotonic() - began
+    while kills < 20:
+        runs += 1
+        workdir, codes = tmp_path / f"run-{runs}", [None]
+        while codes != [0] * count:
+            hosts, victim = start_training(count, config, workdir), dice.randrange(count)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                seconds = dice.uniform(0, duration) if kills < 20 else 500
+                hosts.processes[victim].wait(seconds)
+            if hosts.processes[victim].poll() is None:
+                hosts.signal(victim, signal.SIGKILL)
+                kills += 1
+            codes = hosts.wait(400)  # also of hosts that wait for one that never joined
+            print(kills, codes, [p.name for p in workdir.glob("checkpoints/*")], flush=True)
+            assert "damaged" not in hosts.all_said()
+        same(workdir, tmp_path / "whole", config)
+    print(f"{kills} kills in {runs} runs")
+
+
+def same(workdir, whole, config):
+    assert losses(workdir) == losses(whole)
+    first, second = (final_params(folder, config) for folder in (workdir, whole))
+    assert all(np.array_equal(first[name], second[name]) for name in second)
+    scores = (folder / "evaluation" / "scores-test.csv" for folder in (workdir, whole))
+    assert len({file.read_text() for file in scores}) == 1
