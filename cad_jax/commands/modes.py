@@ -10,7 +10,6 @@ from cad_jax.run.pins import pin_weights
 from cad_jax.run.placement import LoadedRun, load_run
 from cad_jax.settings.experiment import Experiment
 from cad_jax.training.loop import train
-from cad_jax.training.pretraining import as_pretraining
 from cad_jax.training.tower_features import store_features
 
 
@@ -22,7 +21,9 @@ def _prepared(config: Experiment) -> Experiment:
 
 def _loaded(config: Experiment, workdir: pathlib.Path) -> LoadedRun:
     """The run's best, on the devices that there are now and as they are now arranged."""
-    return load_run(workdir, make_mesh(config.mesh.data, config.mesh.fsdp))
+    return load_run(
+        workdir, make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
+    )
 
 
 def train_and_evaluate(config: Experiment, workdir: pathlib.Path) -> bool:
@@ -41,11 +42,6 @@ def evaluate_only(config: Experiment, workdir: pathlib.Path) -> bool:
     return True
 
 
-def pretrain(config: Experiment, workdir: pathlib.Path) -> bool:
-    """Trains the alignment path alone, on genuine clips."""
-    return train(_prepared(as_pretraining(config)), workdir)
-
-
 def keep_features(config: Experiment, workdir: pathlib.Path) -> bool:
     """Stores what the frozen towers make of the training clips, beside these."""
     for folder in store_features(_prepared(config)):
@@ -56,6 +52,5 @@ def keep_features(config: Experiment, workdir: pathlib.Path) -> bool:
 MODES = {
     "train": train_and_evaluate,
     "evaluate": evaluate_only,
-    "pretrain": pretrain,
     "features": keep_features,
 }

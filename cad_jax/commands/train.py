@@ -15,7 +15,7 @@ from cad_jax.settings.experiment import Experiment
 from data_pipelines.commands.run import fail, run_cli
 from data_pipelines.errors import UserError
 
-MODES = ("train", "evaluate", "pretrain", "features", "compile", "config", "draw")
+MODES = ("train", "evaluate", "features", "compile", "config", "draw")
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -28,10 +28,9 @@ _MODE = flags.DEFINE_enum(
     "mode",
     "train",
     MODES,
-    "Train (going on where the run in workdir stopped) and evaluate; evaluate only; pretrain the "
-    "alignment path alone, on genuine clips; store the frozen towers' features of the training "
-    "clips; print what a step costs, without any data; print every setting; or print what "
-    "training will draw, without decoding a frame.",
+    "Train (going on where the run in workdir stopped) and evaluate; evaluate only; store the "
+    "frozen towers' features of the training clips; print what a step costs, without any data; "
+    "print every setting; or print what training will draw, without decoding a frame.",
 )
 _STEPS = flags.DEFINE_integer("steps", 100, "Steps that --mode=draw looks at.", lower_bound=1)
 _TOPOLOGY = flags.DEFINE_string(

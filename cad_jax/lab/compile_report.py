@@ -40,6 +40,7 @@ class CompileReport:
     Attributes:
         mesh: axis sizes, and the kind of the devices it was compiled for.
         clips: global batch.
+        contrast: how the clips are told apart, and in which form.
         trainable, frozen: numbers of parameters.
         state_bytes: trainables and optimiser, what a checkpoint holds; over all devices.
         frozen_bytes: frozen parameters, over all devices.
@@ -56,6 +57,7 @@ class CompileReport:
 
     mesh: str
     clips: int
+    contrast: str
     trainable: int
     frozen: int
     state_bytes: int
@@ -87,6 +89,7 @@ class CompileReport:
         moved = [f"{n} {name} ({_mb(size)})" for name, (n, size) in self.collectives.items()]
         lines = [
             f"mesh         {self.mesh}, {self.clips} clips a step",
+            f"contrast     {self.contrast}",
             f"trainable    {self.trainable:,} parameters; with optimiser {_mb(self.state_bytes)}, "
             "the size of a checkpoint",
             f"frozen       {self.frozen:,} parameters, {_mb(self.frozen_bytes)}",
@@ -144,6 +147,7 @@ def compile_report(
     return CompileReport(
         mesh=f"{sizes} ({kind})",
         clips=config.data.batch_size,
+        contrast=learner.contrast,
         trainable=_count(state.params.values()),
         frozen=_count(frozen.values()),
         state_bytes=_bytes(jax.tree.leaves(state)),

@@ -135,14 +135,16 @@ def batch_shapes(
     }
 
 
-def check_divides(size: int, mesh: Mesh, what: str = "global batch") -> None:
-    """Refuses a batch that the devices cannot share evenly.
+def check_divides(size: int, mesh: Mesh, what: str = "global batch", microbatches: int = 1) -> None:
+    """Refuses a batch that the devices cannot share evenly, in this many microbatches.
 
     Raises:
         UserError: names what it is of, and what to choose.
     """
-    if size % mesh.size:
+    shares = mesh.size * microbatches
+    if size % shares:
+        times = f" in {microbatches} microbatches" if microbatches > 1 else ""
         raise UserError(
-            f"{what} of {size} clips does not divide by {mesh.size} devices: "
-            f"choose a multiple of {mesh.size}"
+            f"{what} of {size} clips does not divide by {mesh.size} devices{times}: "
+            f"choose a multiple of {shares}"
         )

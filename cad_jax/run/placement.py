@@ -27,8 +27,10 @@ from cad_jax.run.files import CHECKPOINTS
 from cad_jax.run.initialise import initial_parameters
 from cad_jax.settings.experiment import Experiment
 
-# What the InfoNCE terms reach: towers without adapters, projectors, temperatures.
-ALIGNMENT_PATH = re.compile("^(video_tower|audio_tower|align_video|align_audio|log_)(?!.*/lora_)")
+# What the contrastive terms reach: towers without adapters, projectors, temperatures and bias.
+ALIGNMENT_PATH = re.compile(
+    "^(video_tower|audio_tower|align_video|align_audio|log_|clip_bias$)(?!.*/lora_)"
+)
 _TOWER = re.compile("^(specific_)?(video|audio)_tower/")
 _NORM = re.compile("norm|/ln_")
 
@@ -40,7 +42,9 @@ def random_key(seed: int, name: str) -> jax.Array:
 
 def make_model(config: Experiment) -> FunctionalModel:
     """The detector's structure; makes no arrays."""
-    return FunctionalModel.create(lambda rngs: CAD(config.model, rngs=rngs))
+    return FunctionalModel.create(
+        lambda rngs: CAD(config.model, rngs=rngs, contrast=config.loss.contrast)
+    )
 
 
 def split_trainable(config: Experiment, names: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -53,7 +57,7 @@ def split_trainable(config: Experiment, names: Iterable[str]) -> tuple[list[str]
     """
     names = list(names)
     learns = match_rules(config.optimizer.trainable, names, table="trainable")
-    if config.computed.stage == "pretrain":
+    if config.stage == "pretrain":
         learns = {name: learns[name] and bool(ALIGNMENT_PATH.search(name)) for name in names}
     return [n for n in names if learns[n]], [n for n in names if not learns[n]]
 

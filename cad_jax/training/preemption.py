@@ -34,6 +34,10 @@ class StopRequest(StopSignals):
         self.signal_name = name
 
 
+class StopAgreed(Exception):
+    """All hosts stop here, in the midst of what can be done anew."""
+
+
 class AgreedStop:
     """Whether any host wants to stop, answered alike on all hosts at the same step.
 

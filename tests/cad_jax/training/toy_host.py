@@ -77,12 +77,12 @@ def compile_for_long() -> None:
 def train(folder: pathlib.Path) -> int:
     mesh = make_mesh(2, 2)
     spread, whole = batch_sharding(mesh), replicated(mesh)
-    shardings = TrainState(whole, {"x": spread}, ())
+    shardings = TrainState(whole, {"x": spread}, (), {})
     start = jax.jit(
-        lambda: TrainState(jnp.int32(0), {"x": jnp.arange(8.0)}, ()), out_shardings=shardings
+        lambda: TrainState(jnp.int32(0), {"x": jnp.arange(8.0)}, (), {}), out_shardings=shardings
     )
     step = jax.jit(
-        lambda s: TrainState(s.step + 1, {"x": forward(s.params["x"])}, ()),
+        lambda s: TrainState(s.step + 1, {"x": forward(s.params["x"])}, (), {}),
         out_shardings=shardings,
     )
     checkpoints, state = Checkpoints(folder), start()
