@@ -1,7 +1,7 @@
 """One host that does what the modes of `train.py` do, one after the other, as one process.
 
-Arguments: number of the host, of how many, port of the coordinator, and a file of what to do: work
-folder by mode, and the experiments of the modes. `dies_at` is a step at which the last host is
+Arguments: number of the host, of how many, port of the coordinator, and a file of what to do:
+modes, each with an experiment and a work folder. `dies_at` is a step at which the last host is
 killed, as if its machine was.
 """
 
@@ -36,7 +36,7 @@ def run(number: int, count: int, port: str, todo: dict) -> int:
         die_at(todo["dies_at"])
     try:
         with Watch(hosts.join(f"127.0.0.1:{port}", count, number)), hosts.losses_explained():
-            for mode, (experiment, workdir) in todo["modes"].items():
+            for mode, experiment, workdir in todo["tasks"]:
                 MODES[mode](Experiment.from_mapping(experiment), pathlib.Path(workdir))
     except Stopped:
         return STOPPED

@@ -31,8 +31,8 @@ WITHOUT_GRADIENT = "attention/key/bias"
 
 
 @pytest.fixture(scope="module")
-def modes(small_experiment, finished_run, drawn_set, tmp_path_factory):
-    """What to do in a folder, by mode: the experiment and its work folder."""
+def todo_in(small_experiment, small_pretraining, drawn_set):
+    """What to do in a folder: by name the mode, the experiment and its work folder."""
 
     def make(folder, **mesh):
         shutil.copytree(drawn_set, folder / "set")
@@ -40,31 +40,32 @@ def modes(small_experiment, finished_run, drawn_set, tmp_path_factory):
         clip = {"seconds": 2.0, "frames": 5, "image_size": 32}
         data = {"path": str(folder / "set"), "clip": clip, "augment": {}}
         stored = small_experiment(data=data, optimizer=FROZEN, mesh=mesh)
-        pretrained = small_experiment(mesh=mesh, train={"steps": 4, "checkpoint_every": 2})
+        pretrained = small_pretraining(mesh=mesh, train={"steps": 4, "evaluate_every": 2})
         return {
-            "train": (trained, folder / "trained"),
-            "features": (stored, folder / "none"),
-            "pretrain": (pretrained, folder / "pretrained"),
+            "train": ("train", trained, folder / "trained"),
+            "features": ("features", stored, folder / "none"),
+            "pretrain": ("train", pretrained, folder / "pretrained"),
         }
 
     return make
 
 
 @pytest.fixture(scope="module")
-def alone(modes, finished_run, tmp_path_factory):
-    """The same done by this process, which has all devices; its training is `finished_run`."""
+def alone(todo_in, finished_run, finished_pretraining, tmp_path_factory):
+    """The same done by this process, which has all devices; trained it has already."""
     folder = tmp_path_factory.mktemp("alone")
-    todo = modes(folder, data=1, fsdp=-1)
+    todo = todo_in(folder, data=1, fsdp=-1)
     shutil.copytree(finished_run[1], folder / "trained")
-    for mode, (experiment, workdir) in todo.items():
+    shutil.copytree(finished_pretraining[1], folder / "pretrained")
+    for mode, experiment, workdir in todo.values():
         assert MODES[mode](experiment, workdir)
     return todo
 
 
 def start(start_hosts, folder, count, todo, **more):
     """So many hosts, each of one device."""
-    modes = {mode: (config.to_mapping(), str(workdir)) for mode, (config, workdir) in todo.items()}
-    (folder / "todo.json").write_text(json.dumps({"modes": modes} | more))
+    tasks = [(mode, config.to_mapping(), str(workdir)) for mode, config, workdir in todo.values()]
+    (folder / "todo.json").write_text(json.dumps({"tasks": tasks} | more))
     host = [str(HOST), "NUMBER", str(count), "PORT", str(folder / "todo.json")]
     commands = ([str(n) if part == "NUMBER" else part for part in host] for n in range(count))
     return start_hosts(folder, *commands, devices=1)
@@ -89,17 +90,17 @@ def scores(workdir):
 
 
 def assert_same_training(first, second):
-    curves = losses(first[1]), losses(second[1])
-    assert list(curves[0]) == list(curves[1]) == list(range(1, first[0].train.steps + 1))
+    curves = losses(first[2]), losses(second[2])
+    assert list(curves[0]) == list(curves[1]) == list(range(1, first[1].train.steps + 1))
     np.testing.assert_allclose([*curves[0].values()], [*curves[1].values()], rtol=LOSS)
-    ours, theirs = final_params(*first), final_params(*second)
+    ours, theirs = final_params(*first[1:]), final_params(*second[1:])
     for name in ours:
         if not name.endswith(WITHOUT_GRADIENT):
             np.testing.assert_allclose(ours[name], theirs[name], atol=PARAMETER, err_msg=name)
 
 
 def assert_same_evaluation(first, second):
-    (names, values), (others, found) = scores(first[1]), scores(second[1])
+    (names, values), (others, found) = scores(first[2]), scores(second[2])
     assert names == others
     np.testing.assert_allclose(found, values, atol=SCORE)
 
@@ -111,7 +112,7 @@ def assert_same_features(first, second):
                 config.to_mapping() | {"data": config.to_mapping()["data"] | {"features": True}}
             )
         )[0]
-        for config, _ in (first, second)
+        for _, config, _ in (first, second)
     ]
     assert list(stores[0]._entries) == list(stores[1]._entries)
     for name in stores[0]._entries:
@@ -121,8 +122,8 @@ def assert_same_features(first, second):
 
 
 @pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.heavy)])
-def test_many_do_what_one_does(start_hosts, modes, alone, tmp_path, count):
-    todo = modes(tmp_path, data=-1, fsdp=2)
+def test_many_do_what_one_does(start_hosts, todo_in, alone, tmp_path, count):
+    todo = todo_in(tmp_path, data=-1, fsdp=2)
     hosts = start(start_hosts, tmp_path, count, todo)
     assert hosts.wait(400) == [0] * count, hosts.all_said()
     for mode in ("train", "pretrain"):
@@ -132,10 +133,10 @@ def test_many_do_what_one_does(start_hosts, modes, alone, tmp_path, count):
 
 
 @pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.heavy)])
-def test_what_many_began_fewer_go_on_with(start_hosts, modes, alone, tmp_path, count):
+def test_what_many_began_fewer_go_on_with(start_hosts, todo_in, alone, tmp_path, count):
     """The last host is killed at the fifth step; all the others name it."""
-    begun = only("train", modes(tmp_path, data=-1, fsdp=count))
-    workdir = begun["train"][1]
+    begun = only("train", todo_in(tmp_path, data=-1, fsdp=count))
+    workdir = begun["train"][2]
     hosts = start(start_hosts, tmp_path, count, begun, dies_at=5)
     assert hosts.wait(300) == [LOST] * (count - 1) + [-signal.SIGKILL], hosts.all_said()
     for survivor in range(count - 1):
@@ -144,10 +145,10 @@ def test_what_many_began_fewer_go_on_with(start_hosts, modes, alone, tmp_path, c
 
     for fewer in (1, 2)[: count // 2]:
         folder = tmp_path / f"on-{fewer}"
-        todo = only("train", modes(folder, data=fewer, fsdp=-1))
-        shutil.copytree(workdir, todo["train"][1])
+        todo = only("train", todo_in(folder, data=fewer, fsdp=-1))
+        shutil.copytree(workdir, todo["train"][2])
         if fewer == 1:
-            assert MODES["train"](*todo["train"])
+            assert MODES["train"](*todo["train"][1:])
         else:
             hosts = start(start_hosts, folder, fewer, todo)
             assert hosts.wait(300) == [0] * fewer, hosts.all_said()
@@ -155,5 +156,5 @@ def test_what_many_began_fewer_go_on_with(start_hosts, modes, alone, tmp_path, c
         assert_same_evaluation(alone["train"], todo["train"])
 
 
-def only(mode, modes):
-    return {mode: modes[mode]}
+def only(name, todo):
+    return {name: todo[name]}
