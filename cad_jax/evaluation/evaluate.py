@@ -64,11 +64,11 @@ def evaluate(run: LoadedRun, config: Experiment, workdir: str | pathlib.Path) ->
     splits = tuple(dict.fromkeys((config.data.validation_split, *config.data.test_splits)))
     if run.config.stage == "pretrain":
         for split in splits:
-            evaluate_alignment(run, config, split, output)
+            evaluate_alignment(run, _open(config, split), split, output)
         return
     scorer, threshold = make_scorer(run.config, run.mesh), float("nan")
     for split in splits:
-        source = open_evaluation(config.data, split)
+        source = _open(config, split)
         scores = scorer.split(run.params, source, f"scoring {split}")
         table = score_table(source, scores)
         videos = to_videos(table)
@@ -82,6 +82,13 @@ def evaluate(run: LoadedRun, config: Experiment, workdir: str | pathlib.Path) ->
         print(f"\ncheckpoint  {run.folder}")
         for title, pattern in FILES.items():
             print(f"{title:10}  {output / pattern.format(_any_of(splits))}")
+
+
+def _open(config: Experiment, split: str) -> TFRecordSource:
+    """The clips of a split: the same ones on all hosts, wherever these have them."""
+    source = hosts.together(lambda: open_evaluation(config.data, split))
+    hosts.refuse_different({f"split {split!r}": source.fingerprint})
+    return source
 
 
 def score_table(source: TFRecordSource, scores: Scores) -> ScoreTable:

@@ -111,7 +111,7 @@ def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) 
     check_divides(config.data.batch_size, mesh, "config.data.batch_size", microbatches)
     check_divides(config.evaluation.batch_size, mesh, "config.evaluation.batch_size")
     config, source, strata, validation = hosts.together(lambda: _open_data(config))
-    hosts.refuse_different(facts_of(config))
+    hosts.refuse_different(facts_of(config) | {"validation split": validation.fingerprint})
     learner = Learner(config, mesh, make_model(config))
     state, progress = _resume_or_init(learner, checkpoints, workdir)
     finished = int(state.step) >= config.train.steps
@@ -213,7 +213,7 @@ class _Run:
             compiled = self.learner.step.lower(state, self.frozen, first).compile()  # type: ignore[attr-defined]
             kind = jax.devices()[0].device_kind
             # Counting takes seconds, for nothing where MFU is not known anyway.
-            flops = model_flops(self.learner) if chip_of(kind) else math.nan
+            flops = float(model_flops(self.learner)) if chip_of(kind) else math.nan
         clips, devices = self.learner.config.data.batch_size, self.learner.mesh.size
         clock = StepClock(self.phases, clips, flops, devices, kind)
         return itertools.chain([first], batches), compiled, clock

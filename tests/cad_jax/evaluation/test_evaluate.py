@@ -136,7 +136,7 @@ def test_validation_auc_is_that_of_the_table(finished_run, run, scorer):
     labels = source.column("label")
     fake, real = scores["p_fake"][labels == 1], scores["p_fake"][labels == 0]
     wins = (fake[:, None] > real).mean() + (fake[:, None] == real).mean() / 2
-    found = validate(config, run.mesh, run.params, source)
+    found = validate(run.config, run.mesh, run.params, source)
     assert found.of_sets == {"drawn": {"auc": pytest.approx(wins)}}
 
 
