@@ -193,37 +193,41 @@ def test_a_training_host_that_differs_is_named_by_both(
         assert "Traceback" not in pair.said(host)
 
 
-# As a share of a whole run. Of two, none is killed while they look for each other: the other one
-# looks on for five minutes.
-EARLIEST = {1: 0, 2: 0.4}
+# As a share of the time until twelve steps are saved. Of two, none is killed while they look for
+# each other: the other one would look on for five minutes.
+EARLIEST = {1: 0, 2: 0.5}
 
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("count", [1, 2])
-def test_twenty_kills_at_random_times_change_nothing(start_training, config, tmp_path, count):
-    """In as many runs as it takes: each ends in what the one that nobody killed ended in."""
-    dice, kills, runs = random.Random(count), 0, 0
-    assert start_training(count, config, tmp_path / "whole").wait(500) == [0] * count
-    began = time.monotonic()  # of what is compiled already, as it will be every time
-    assert start_training(count, config, tmp_path / "again").wait(500) == [0] * count
-    same(tmp_path / "again", tmp_path / "whole", config)
+def test_twenty_kills_change_nothing(start_training, small_experiment, tmp_path, count):
+    rhythm = {"steps": 300, "evaluate_every": 50, "checkpoint_every": 4}
+    config = small_experiment(mesh={"data": -1, "fsdp": 2}, train=rhythm)
+    whole, runs = tmp_path / "whole", [tmp_path / "run-0"]
+    began = time.monotonic()
+    hosts = start_training(count, config, whole)
+    hosts.wait_until_saved(whole, 12)
     duration = time.monotonic() - began
-    while kills < 20:
-        runs += 1
-        workdir, codes = tmp_path / f"run-{runs}", [None]
-        while codes != [0] * count:
-            hosts, victim = start_training(count, config, workdir), dice.randrange(count)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                seconds = dice.uniform(EARLIEST[count], 1) * duration if kills < 20 else 500
-                hosts.processes[victim].wait(seconds)
-            if hosts.processes[victim].poll() is None:
-                hosts.signal(victim, signal.SIGKILL)
-                kills += 1
-            codes = hosts.wait(400)  # also of hosts that wait for one that never joined
-            print(kills, codes, [p.name for p in workdir.glob("checkpoints/*")], flush=True)
-            assert "damaged" not in hosts.all_said()
-        same(workdir, tmp_path / "whole", config)
-    print(f"{kills} kills in {runs} runs")
+    assert hosts.wait(900) == [0] * count
+
+    dice, kills = random.Random(count), []
+    while len(kills) < 20:
+        hosts, victim = start_training(count, config, runs[-1]), dice.randrange(count)
+        seconds = dice.uniform(EARLIEST[count], 1.3) * duration
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            hosts.processes[victim].wait(seconds)
+        hosts.signal(victim, signal.SIGKILL)
+        codes = hosts.wait(400)
+        assert "damaged" not in hosts.all_said()
+        if codes[victim] == 0:  # it was finished before
+            runs.append(tmp_path / f"run-{len(runs)}")
+        else:
+            steps = [int(p.name) for p in runs[-1].glob("checkpoints/*") if p.name.isdigit()]
+            kills.append((runs[-1].name, round(seconds), codes, max(steps, default=0)))
+            print(kills[-1], flush=True)
+    for run in runs:
+        assert start_training(count, config, run).wait(900) == [0] * count
+        same(run, whole, config)
 
 
 def same(workdir, whole, config):
