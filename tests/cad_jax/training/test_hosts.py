@@ -147,9 +147,14 @@ def training_pair(config, workdir, *second):
     return Pair(workdir.parent, [*command, "--process_id=0"], [*command, "--process_id=1", *second])
 
 
-def losses(workdir):
+def logged(workdir, name):
+    """A figure by step, where it was logged."""
     rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return {row["step"]: row["loss"] for row in rows if "loss" in row}
+    return {row["step"]: row[name] for row in rows if name in row}
+
+
+def losses(workdir):
+    return logged(workdir, "loss")
 
 
 def final_params(workdir, config):
@@ -173,6 +178,9 @@ def test_a_training_that_was_stopped_on_one_host_ends_as_if_it_was_not(config, t
     assert training_pair(config, whole).wait(300) == [0, 0]
     assert losses(stopped) == losses(whole)
     assert list(losses(whole)) == list(range(1, config.train.steps + 1))
+    slowest = logged(whole, "speed/slowest_host")
+    assert slowest.keys() == losses(whole).keys()
+    assert all(0 <= share < 1 for share in slowest.values())
     first, second = (final_params(folder, config) for folder in (stopped, whole))
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
