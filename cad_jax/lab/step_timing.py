@@ -71,7 +71,7 @@ class OwnStep:
 
     def __init__(self, config: Experiment) -> None:
         config = dataclasses.replace(config, init=InitConfig())
-        mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+        mesh = make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
         self.learner = Learner(config, mesh, make_model(config))
         self.state, self.frozen = self.learner.init(), self.learner.init_frozen()
         self.batch = _random_batch(self.learner)
@@ -113,7 +113,7 @@ def time_step(config: Experiment, steps: int, profile: pathlib.Path | None = Non
         seconds=seconds,
         clips_per_second=clips / seconds,
         model_flops=flops / clips,
-        mfu=model_flops_use(flops, seconds, len(devices), kind),
+        mfu=model_flops_use(float(flops), seconds, len(devices), kind),
     )
 
 

@@ -11,31 +11,14 @@ from typing import TypeVar
 
 import jax
 
+from cad_jax.telemetry.chips import chip_of
 from cad_jax.telemetry.phases import PhaseClock
 
 T = TypeVar("T")
 
-# Dense bf16 peak of one device in FLOP/s, from the makers' data sheets; the first name that a
-# `device_kind` begins with.
-PEAK_FLOPS = {
-    "NVIDIA A100": 312e12,
-    "NVIDIA H100 PCIe": 756e12,
-    "NVIDIA H100": 989e12,
-    "NVIDIA H200": 989e12,
-    "TPU v4": 275e12,
-    "TPU v5 lite": 197e12,
-    "TPU v5": 459e12,  # v5p
-    "TPU v6 lite": 918e12,
-}
-
 # Steps that the host is ahead of the device: two under way keep it busy. Were it further ahead, it
 # would empty the loader's buffer and wait for input that the device has no use for yet.
 STEPS_AHEAD = 2
-
-
-def peak_flops(device_kind: str) -> float | None:
-    """bf16 peak of one device by its `device_kind`; None where it is not in the table."""
-    return next((peak for name, peak in PEAK_FLOPS.items() if device_kind.startswith(name)), None)
 
 
 def model_flops_use(flops: float, seconds: float, devices: int, device_kind: str) -> float | None:
@@ -50,10 +33,10 @@ def model_flops_use(flops: float, seconds: float, devices: int, device_kind: str
 
     Returns:
         The share of the devices' dense bf16 peak, whatever dtype is multiplied; None where the peak
-        or the FLOPs (nan) are not known.
+        or the FLOPs (nan: not counted) are not known.
     """
-    peak = peak_flops(device_kind)
-    return None if peak is None or math.isnan(flops) else flops / seconds / (peak * devices)
+    chip = chip_of(device_kind)
+    return None if chip is None or math.isnan(flops) else flops / seconds / (chip.flops * devices)
 
 
 class StepClock:

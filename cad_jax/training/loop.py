@@ -37,13 +37,13 @@ from cad_jax.run.pins import (
     pin_code,
     pin_data,
     pin_run,
-    pin_stage,
     pin_weights,
     refuse_other_experiment,
 )
 from cad_jax.run.placement import make_model
-from cad_jax.run.scoring import make_scorer, mean_auc, validation_scalars
+from cad_jax.run.validation import validate, validated
 from cad_jax.settings.experiment import Experiment
+from cad_jax.telemetry.chips import chip_of
 from cad_jax.telemetry.clu_import import metric_writers
 from cad_jax.telemetry.phases import PhaseClock
 from cad_jax.telemetry.profiler import ProfileWindow
@@ -51,7 +51,6 @@ from cad_jax.telemetry.speed import (
     StepClock,
     compare_hosts,
     memory_peak,
-    peak_flops,
     speed_line,
 )
 from cad_jax.telemetry.writers import create_writer
@@ -106,8 +105,9 @@ def train(config: Experiment, workdir: str | pathlib.Path) -> bool:
 
 def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) -> bool:
     started = time.perf_counter()
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-    check_divides(config.data.batch_size, mesh, "config.data.batch_size")
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
+    microbatches = config.train.microbatches
+    check_divides(config.data.batch_size, mesh, "config.data.batch_size", microbatches)
     check_divides(config.evaluation.batch_size, mesh, "config.evaluation.batch_size")
     config, source, strata, validation = hosts.together(lambda: _open_data(config))
     hosts.refuse_different(facts_of(config))
@@ -118,6 +118,7 @@ def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) 
         log.info("%s: nothing left to train", workdir)
         return True
     writer = create_writer(workdir, int(state.step), is_lead=hosts.is_lead())
+    log.info("contrast: %s", learner.contrast)
     kept = workdir / GOODPUT_FILE if hosts.is_lead() else None
     phases = PhaseClock(kept, int(state.step), started)
     frozen = learner.init_frozen()
@@ -134,7 +135,7 @@ def _open_data(
     """The experiment with its data pinned; what is trained on, how often, and validated on."""
     source = open_training(config.data)
     strata = sample_training(config.data, source)
-    validation = open_evaluation(config.data, config.data.validation_split)
+    validation = validated(config, open_evaluation(config.data, config.data.validation_split))
     for split in config.data.test_splits:
         open_evaluation(config.data, split)  # better missing now than after the training
     priors = measure_priors(config.data, source, strata)
@@ -203,7 +204,7 @@ class _Run:
             compiled = self.learner.step.lower(state, self.frozen, first).compile()  # type: ignore[attr-defined]
             kind = jax.devices()[0].device_kind
             # Counting takes seconds, for nothing where MFU is not known anyway.
-            flops = model_flops(self.learner) if peak_flops(kind) else math.nan
+            flops = float(model_flops(self.learner)) if chip_of(kind) else math.nan
         clips, devices = self.learner.config.data.batch_size, self.learner.mesh.size
         clock = StepClock(self.phases, clips, flops, devices, kind)
         return itertools.chain([first], batches), compiled, clock
@@ -224,14 +225,14 @@ class _Run:
         return f"loss {values['loss']:.3f}, {speed_line(speed)}"
 
     def _evaluate(self, state: TrainState) -> None:
-        """Scores the validation split and saves what was scored."""
+        """Validates what training has come to, and saves it."""
+        config, mesh = self.learner.config, self.learner.mesh
         step = int(state.step)  # waits for the steps under way, which are no part of what follows
         with self.phases.during("evaluation"):
-            scorer = make_scorer(self.learner.config, self.learner.mesh)
-            aucs = scorer.aucs({**self.frozen, **state.params}, self.validation)
-        self.writer.write_scalars(step, validation_scalars(aucs))
-        self.progress = self.progress.after_evaluation(mean_auc(aucs), step)
-        self._save(state, mean_auc(aucs))
+            found = validate(config, mesh, {**self.frozen, **state.result}, self.validation)
+        self.writer.write_scalars(step, found.scalars())
+        self.progress = self.progress.after_evaluation(found.auc, step)
+        self._save(state, found.auc)
 
     def _save(self, state: TrainState, auc: float | None) -> None:
         step = int(state.step)
@@ -248,16 +249,14 @@ class _Run:
 
 def _as_begun(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) -> Experiment:
     """The experiment with what the run in the work folder has pinned, or with its first pins."""
-    stage = config.computed.stage or "train"
     latest = checkpoints.latest_step()
     if latest is None:
         config = pin_run(config)
     else:
         saved = Experiment.from_mapping(checkpoints.read_config(latest))
-        pin_stage(saved, stage)
         refuse_other_experiment(saved.to_mapping(), config.to_mapping(), str(workdir))
         config = dataclasses.replace(config, computed=saved.computed)
-    return pin_code(pin_weights(pin_stage(config, stage)))
+    return pin_code(pin_weights(config))
 
 
 def _resume_or_init(
