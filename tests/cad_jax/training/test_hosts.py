@@ -145,9 +145,14 @@ def start_training(start_hosts):
     return start
 
 
-def losses(workdir):
+def logged(workdir, name):
+    """A figure by step, where it was logged."""
     rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return {row["step"]: row["loss"] for row in rows if "loss" in row}
+    return {row["step"]: row[name] for row in rows if name in row}
+
+
+def losses(workdir):
+    return logged(workdir, "loss")
 
 
 def final_params(workdir, config):
@@ -158,7 +163,7 @@ def final_params(workdir, config):
 
 @pytest.mark.heavy
 def test_a_training_that_was_stopped_on_one_host_ends_as_if_it_was_not(
-    training_pair, config, tmp_path
+    start_training, config, tmp_path
 ):
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
     pair = start_training(2, config, stopped)
@@ -172,6 +177,9 @@ def test_a_training_that_was_stopped_on_one_host_ends_as_if_it_was_not(
     assert start_training(2, config, stopped).wait(300) == [0, 0]
     assert start_training(2, config, whole).wait(300) == [0, 0]
     assert list(losses(whole)) == list(range(1, config.train.steps + 1))
+    slowest = logged(whole, "speed/slowest_host")
+    assert slowest.keys() == losses(whole).keys()
+    assert all(0 <= share < 1 for share in slowest.values())
     same(stopped, whole, config)
 
 
@@ -184,7 +192,7 @@ def test_a_training_that_was_stopped_on_one_host_ends_as_if_it_was_not(
     ],
 )
 def test_a_training_host_that_differs_is_named_by_both(
-    training_pair, config, tmp_path, argument, message
+    start_training, config, tmp_path, argument, message
 ):
     pair = start_training(2, config, tmp_path / "run", argument)
     assert pair.wait(120) == [1, 1]
