@@ -30,7 +30,8 @@ _COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "col
 _OPERATION = re.compile(rf"= (.*?) ({'|'.join(_COLLECTIVES)})(?:-start)?\(")
 _CHANNEL = re.compile(r"channel_id=(\d+)")
 _EFFORTS = ("exec_time_optimization_effort", "memory_fitting_effort")
-_EXCEEDED = re.compile(r"Used ([\d.]+[KMGT]?) of ([\d.]+[KMGT]?) hbm")
+_SIZE = r"([\d.]+[KMGT]?)"
+_EXCEEDED = re.compile(rf"(?:Used {_SIZE} of|\({_SIZE}\) exceeds available HBM) \(?{_SIZE}")
 _SHAPE = re.compile(r"(pred|[a-z]+[0-9]+)\[([0-9,]*)\]")
 
 
@@ -199,11 +200,11 @@ def _compile(lowered: Any, *, quick: bool) -> Any:
     try:
         return lowered.compile(options)
     except jax.errors.JaxRuntimeError as error:
-        if used := _EXCEEDED.search(str(error)):
+        if found := _EXCEEDED.search(str(error)):
             raise MemoryFault(
-                f"does not fit: the step needs {used[1]} of a device's {used[2]} bytes; lower "
-                "data.batch_size or raise train.microbatches, spread parameters over more devices "
-                "(mesh.fsdp), or recompute more (model.remat=all)"
+                f"does not fit: the step needs {found[1] or found[2]} of a device's {found[3]} "
+                "bytes; lower data.batch_size or raise train.microbatches, spread parameters over "
+                "more devices (mesh.fsdp), or recompute more (model.remat=all)"
             ) from error
         raise
 

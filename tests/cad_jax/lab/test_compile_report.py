@@ -1,7 +1,9 @@
 """The cost of a step, from its compilation alone."""
 
+import jax
 import pytest
 
+from cad_jax.lab import compile_report as report
 from cad_jax.lab.compile_report import compile_report, count_collectives
 from data_pipelines.errors import UserError
 
@@ -21,6 +23,23 @@ def test_collectives_are_counted_with_their_bytes():
         "all-gather": (1, 12),
         "all-reduce": (2, 8 * 16 * 4 + 4 * 2 + 4),
     }
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Ran out of memory in memory space hbm. Used 17.06G of 15.75G hbm.",
+        "Ran out of memory on HBM, the total memory required for HLO temporaries (17.06G) exceeds "
+        "available HBM (15.75G).",
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_figure(said):
+    class Step:
+        def compile(self, _):
+            raise jax.errors.JaxRuntimeError(f"RESOURCE_EXHAUSTED: {said}")
+
+    with pytest.raises(report.MemoryFault, match=r"needs 17\.06G of a device's 15\.75G bytes"):
+        report._compile(Step(), quick=True)
 
 
 def test_what_is_frozen_costs_neither_gradient_nor_optimiser(small_experiment):
