@@ -120,10 +120,14 @@ def test_a_host_that_stalls_is_named(toy_pair, tmp_path, victim):
     assert pair.processes[victim].wait(30) != 0
 
 
+# Over all devices of all hosts, so that each host saves a part of its own.
+SPREAD = {"data": 1, "fsdp": -1, "shard_from": 64}
+
+
 @pytest.fixture
 def config(small_experiment):
     return small_experiment(
-        mesh={"data": -1, "fsdp": 2},
+        mesh=SPREAD,
         train={"steps": 60, "evaluate_every": 30, "checkpoint_every": 4},
     )
 
@@ -210,7 +214,7 @@ EARLIEST = {1: 0, 2: 0.5}
 @pytest.mark.parametrize("count", [1, 2])
 def test_twenty_kills_change_nothing(start_training, small_experiment, tmp_path, count):
     rhythm = {"steps": 300, "evaluate_every": 50, "checkpoint_every": 4}
-    config = small_experiment(mesh={"data": -1, "fsdp": 2}, train=rhythm)
+    config = small_experiment(mesh=SPREAD, train=rhythm)
     whole, runs = tmp_path / "whole", [tmp_path / "run-0"]
     began = time.monotonic()
     hosts = start_training(count, config, whole)

@@ -26,6 +26,7 @@ FROZEN = {"trainable": [["lora_", True], ["_tower/", False], [".*", True]]}
 
 # Sums in another order: relative for a loss, absolute for a parameter and a score.
 LOSS, PARAMETER, SCORE = 2e-6, 1e-5, 2e-6
+SPREAD = 64  # entries of a parameter that is spread over the hosts: of so small a model all but few
 # Softmax takes no notice of it: its gradient is rounding alone, of which Adam makes whole steps.
 WITHOUT_GRADIENT = "attention/key/bias"
 
@@ -121,21 +122,36 @@ def assert_same_features(first, second):
             np.testing.assert_allclose(ours, theirs, rtol=2**-7, atol=2**-7)
 
 
+def assert_every_file_counts(workdir):
+    """Of what several hosts wrote, each at its own place; `run/test_manifest.py` knows the rest."""
+    before, newest = sorted(int(path.name) for path in (workdir / "checkpoints").glob("[0-9]*"))[-2:]
+    files = [path for path in (workdir / "checkpoints" / str(newest)).rglob("*") if path.is_file()]
+    assert sum("ocdbt.process_1" in str(path) for path in files) > 3
+    for path in files:
+        content = path.read_bytes()
+        for damaged in (None, bytes([content[0] ^ 1]) + content[1:]):
+            path.unlink() if damaged is None else path.write_bytes(damaged)
+            assert Checkpoints(workdir, read_only=True).latest_step() == before, path
+        path.write_bytes(content)
+    assert Checkpoints(workdir, read_only=True).latest_step() == newest
+
+
 @pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.heavy)])
 def test_many_do_what_one_does(start_hosts, todo_in, alone, tmp_path, count):
-    todo = todo_in(tmp_path, data=-1, fsdp=2)
+    todo = todo_in(tmp_path, data=-1, fsdp=2, shard_from=SPREAD)
     hosts = start(start_hosts, tmp_path, count, todo)
     assert hosts.wait(400) == [0] * count, hosts.all_said()
     for mode in ("train", "pretrain"):
         assert_same_training(alone[mode], todo[mode])
     assert_same_evaluation(alone["train"], todo["train"])
     assert_same_features(alone["features"], todo["features"])
+    assert_every_file_counts(todo["train"][2])
 
 
 @pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.heavy)])
 def test_what_many_began_fewer_go_on_with(start_hosts, todo_in, alone, tmp_path, count):
     """The last host is killed at the fifth step; all the others name it."""
-    begun = only("train", todo_in(tmp_path, data=-1, fsdp=count))
+    begun = only("train", todo_in(tmp_path, data=-1, fsdp=count, shard_from=SPREAD))
     workdir = begun["train"][2]
     hosts = start(start_hosts, tmp_path, count, begun, dies_at=5)
     assert hosts.wait(300) == [LOST] * (count - 1) + [-signal.SIGKILL], hosts.all_said()
@@ -145,7 +161,7 @@ def test_what_many_began_fewer_go_on_with(start_hosts, todo_in, alone, tmp_path,
 
     for fewer in (1, 2)[: count // 2]:
         folder = tmp_path / f"on-{fewer}"
-        todo = only("train", todo_in(folder, data=fewer, fsdp=-1))
+        todo = only("train", todo_in(folder, data=fewer, fsdp=-1, shard_from=SPREAD))
         shutil.copytree(workdir, todo["train"][2])
         if fewer == 1:
             assert MODES["train"](*todo["train"][1:])
