@@ -142,7 +142,7 @@ def _report(config: Experiment, devices: Sequence[Any] | None, *, quick: bool) -
     traced = traced_step(learner)
     lowered = traced.lower()
     began = time.perf_counter()
-    compiled = _compile(lowered, quick=quick)
+    compiled = compile_lowered(lowered, quick=quick)
     seconds = time.perf_counter() - began
     memory = compiled.memory_analysis()
     costs = compiled.cost_analysis() or {}  # of one device's program
@@ -194,7 +194,12 @@ class MemoryFault(UserError):
     """A step does not fit into the memory of the devices."""
 
 
-def _compile(lowered: Any, *, quick: bool) -> Any:
+def compile_lowered(lowered: Any, *, quick: bool) -> Any:
+    """Compiles what was lowered; `quick` tells a TPU's compiler to hurry.
+
+    Raises:
+        MemoryFault: it does not fit.
+    """
     options = dict.fromkeys(_EFFORTS, -1.0) if quick else {}
     try:
         return lowered.compile(options)

@@ -21,7 +21,7 @@ def test_a_name_that_says_nothing_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    "kind, name", [("a100", "NVIDIA A100"), ("h100", "NVIDIA H100"), ("h200", "NVIDIA H200")]
+    ("kind", "name"), [("a100", "NVIDIA A100"), ("h100", "NVIDIA H100"), ("h200", "NVIDIA H200")]
 )
 def test_the_compiler_plans_for_the_memory_that_the_report_compares_with(kind, name):
     chip, target = chip_of(name), gpu_target(kind)
