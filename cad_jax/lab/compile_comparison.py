@@ -8,6 +8,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -60,7 +61,7 @@ class TowerCost:
         bytes_per_flop: as the compiler counts both, a loop's body once; nan where it does not.
         moved: bytes to and from the device's memory, all turns of a loop; see `traffic`.
         temporary: bytes that it needs besides its arguments.
-        seconds: of lowering and compiling.
+        seconds: of processors, for lowering and compiling.
     """
 
     flops: float
@@ -74,7 +75,7 @@ class TowerCost:
         return (
             f"{name:19} {self.flops / 1e9:8,.0f} GFLOP  {1e3 * self.bytes_per_flop:6.2f} bytes a "
             f"kFLOP  {self.moved / 1e9:7.2f} GB moved  {self.temporary / 1e6:6,.0f} MB temporaries"
-            f"  {self.seconds:4.0f} s"
+            f"  {self.seconds:4.0f} CPU s"
         )
 
     def ratios(self, plain: "TowerCost") -> str:
@@ -157,10 +158,10 @@ def adapter_gradient(forward: Forward) -> Callable[..., jax.Array]:
     )
 
 
-def _functional(build: Callable[[nnx.Rngs], nnx.Module], mesh: Mesh) -> Callable[..., jax.Array]:
+def _functional(build: Callable[[nnx.Rngs], nnx.Module], mesh: Mesh) -> Callable[..., Any]:
     model = FunctionalModel.create(build)
 
-    def forward(params: Mapping[str, jax.Array], x: jax.Array) -> jax.Array:
+    def forward(params: Mapping[str, jax.Array], x: jax.Array) -> Any:
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
             return model.merge(params)(x, adapted=True)
 
@@ -176,12 +177,12 @@ def _stacked_shapes(params: Shapes, mesh: Mesh) -> Shapes:
 
 
 def _cost(forward: Forward, params: Shapes, inputs: jax.ShapeDtypeStruct, mesh: Mesh) -> TowerCost:
-    began = time.perf_counter()
+    began = time.process_time()
     adapters = {name: leaf for name, leaf in params.items() if is_adapter(name)}
     others = {name: leaf for name, leaf in params.items() if not is_adapter(name)}
     traced = jax.jit(adapter_gradient(forward)).trace(adapters, others, inputs)
     compiled = compile_lowered(traced.lower(), quick=False)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     costs = compiled.cost_analysis() or {}
     return TowerCost(
         flops=count_flops(traced.jaxpr) / mesh.size,

@@ -169,13 +169,16 @@ def _report(config: Experiment, devices: Sequence[Any] | None, *, quick: bool) -
 
 
 def largest_batch(config: Experiment, topology: str) -> Iterator[tuple[int, CompileReport | None]]:
-    """Doubles the batch from one clip a device until the step does not fit any more.
+    """Doubles the batch, from the experiment's, until the step does not fit any more.
 
     Yields:
         Each global batch and its report; None for the one that does not fit.
+
+    Raises:
+        UserError: as `compile_report`.
     """
     devices = topology_devices(topology, config.mesh.slices)
-    clips, quick = len(devices), topology.startswith("v")
+    clips, quick = config.data.batch_size, topology.startswith("v")
     while True:
         data = dataclasses.replace(config.data, batch_size=clips)
         try:

@@ -30,12 +30,12 @@ def drawn(tower):
     """Parameters and inputs; the adapters' second halves are not 0, so that they count."""
     rng = np.random.default_rng(0)
     params = {
-        name: jnp.asarray(rng.normal(0, 0.2, leaf.shape), jnp.float32)
+        name: jax.device_put(rng.normal(0, 0.2, leaf.shape).astype("float32"), leaf.sharding)
         for name, leaf in tower.params.items()
     }
-    if tower.inputs.dtype == jnp.uint8:
-        return params, jnp.asarray(rng.integers(0, 256, tower.inputs.shape), jnp.uint8)
-    return params, jnp.asarray(rng.normal(size=tower.inputs.shape), jnp.float32)
+    x = tower.inputs
+    grey = rng.integers(0, 256, x.shape) if x.dtype == jnp.uint8 else rng.normal(size=x.shape)
+    return params, jax.device_put(grey.astype(x.dtype), x.sharding)
 
 
 def gradient(forward, params, x):
@@ -70,4 +70,4 @@ def test_blocks_are_stacked_in_their_order():
 
 def test_a_tower_of_another_kind_is_refused(small_experiment):
     with pytest.raises(UserError, match="size=b16"):
-        towers(small_experiment(), make_mesh())
+        towers(small_experiment(model={"video": MODEL["video"] | {"stem": "conv"}}), make_mesh())
