@@ -211,7 +211,11 @@ def absolute(argument: str) -> str:
     return re.sub(r"^--config=(?=configs/)", f"--config={ROOT}/", argument)
 
 
-BENCHMARKS = ("scripts/benchmark_step.py", "scripts/benchmark_input.py")
+BENCHMARKS = (
+    "scripts/benchmark_step.py",
+    "scripts/benchmark_input.py",
+    "scripts/benchmark_compile.py",
+)
 SCRIPTS = {name: functools.partial(parse_benchmark, name) for name in BENCHMARKS}
 SCRIPTS |= {"train.py": parse_train}
 CONSOLE = {"cad-train": parse_train, "cad-evaluate": parse_evaluate}

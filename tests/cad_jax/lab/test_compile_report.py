@@ -1,10 +1,12 @@
 """The cost of a step, from its compilation alone."""
 
+from types import SimpleNamespace
+
 import jax
 import pytest
 
 from cad_jax.lab import compile_report as report
-from cad_jax.lab.compile_report import compile_report, count_collectives
+from cad_jax.lab.compile_report import compile_report, count_collectives, largest_batch
 from data_pipelines.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -67,3 +69,19 @@ def test_a_mesh_of_other_devices_is_refused(small_experiment):
 def test_a_batch_that_does_not_divide_is_refused(small_experiment):
     with pytest.raises(UserError, match="12 clips does not divide by 8 devices"):
         compile_report(small_experiment(data={"batch_size": 12}))
+
+
+def test_the_batch_is_doubled_until_it_does_not_fit(small_experiment, monkeypatch):
+    tried = []
+
+    def compiled(config, devices, *, quick):
+        tried.append(config.data.batch_size)
+        if config.data.batch_size > 40:
+            raise report.MemoryFault("does not fit")
+        return SimpleNamespace(chip=None)
+
+    monkeypatch.setattr(report, "topology_devices", lambda name, slices: None)
+    monkeypatch.setattr(report, "_report", compiled)
+    batches = list(largest_batch(small_experiment(data={"batch_size": 16}), "v5e:2x4"))
+    assert tried == [clips for clips, _ in batches] == [16, 32, 64]
+    assert [found is not None for _, found in batches] == [True, True, False]
