@@ -129,7 +129,7 @@ def probe(path: pathlib.Path, limits: MediaLimits) -> MediaInfo:
         info = MediaInfo(
             size_bytes=path.stat().st_size,
             sha256=_sha256(path),
-            duration_s=(container.duration or 0) / av.time_base,
+            duration_s=_duration_s(container),
             video_codec=video.codec_context.name if video else "",
             width=video.codec_context.width if video else 0,
             height=video.codec_context.height if video else 0,
@@ -140,6 +140,12 @@ def probe(path: pathlib.Path, limits: MediaLimits) -> MediaInfo:
     limits.check_frame(info.width, info.height)
     limits.check_seconds(info.duration_s)
     return info
+
+
+def _duration_s(container: InputContainer) -> float:
+    """Of what is there: Matroska counts from 0 on its clock, wherever its first frame is."""
+    start = max(container.start_time or 0, 0) if "matroska" in container.format.name else 0
+    return max((container.duration or 0) - start, 0) / av.time_base
 
 
 def _is_mp4(path: pathlib.Path) -> bool:

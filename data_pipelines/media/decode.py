@@ -50,7 +50,8 @@ def read_video(
 
     Each grid point shows the source frame whose timestamp is nearest, so a higher rate drops
     frames, a lower or variable one repeats them (the same array), and none is blended. A cut file
-    yields what can be decoded.
+    yields what can be decoded; a frame that its decoder calls damaged is left out, as if it had
+    been lost.
 
     Args:
         path: the file.
@@ -146,7 +147,8 @@ def _within_limits(frames: Iterator[av.VideoFrame], limits: MediaLimits) -> Iter
         decoded += 3 * frame.width * frame.height
         if decoded > limits.max_decoded_bytes:
             raise MediaError("too_large", f"over {limits.max_decoded_bytes} decoded bytes")
-        yield frame
+        if not frame.is_corrupt:
+            yield frame
 
 
 def decoded_frames(

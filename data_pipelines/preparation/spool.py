@@ -19,7 +19,7 @@ from data_pipelines.records.atomic import atomic_writer
 from data_pipelines.records.metadata import INFO_FILE, PREPARATION_FILE
 from data_pipelines.records.tfrecord import ShardSummary, write_shard
 
-FORMAT = 4  # raise it when the same settings come to mean other bytes
+FORMAT = 5  # raise it when the same settings come to mean other bytes
 PART_BYTES = 128 * 2**20  # records of one clip beyond this go to several files
 
 

@@ -1,3 +1,4 @@
+import av
 import numpy as np
 import pytest
 
@@ -120,6 +121,26 @@ def test_a_cut_file_yields_what_it_holds(tmp_path, write_media, draw_face):
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.8)])
     assert 10 < len(list(read_video(cut, LIMITS))) < 50
+
+
+def test_a_damaged_frame_counts_as_lost(tmp_path, write_media):
+    """A transport stream that ends within a frame: its rest would be an older picture's."""
+    wall = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    wall = wall.repeat(8, axis=0).repeat(8, axis=1)
+    images = [np.roll(wall, 13 * index, axis=1) for index in range(50)]
+    path = write_media(tmp_path / "a.ts", images, codecs=("mpeg2video", ""))
+    content = path.read_bytes()
+    cut = tmp_path / "cut.ts"
+    cut.write_bytes(content[: round(0.6 * len(content))])
+    with av.open(str(cut)) as container:
+        assert [frame.is_corrupt for frame in container.decode(video=0)][-1]
+    frames = list(read_video(cut, LIMITS))
+    errors = [
+        np.abs(frame.image.astype(int) - image).mean()
+        for frame, image in zip(frames, images, strict=False)
+    ]
+    assert len(errors) > 20
+    assert max(errors) < 2 * np.median(errors)  # another picture's is 5 times as large
 
 
 def test_limits_hold_while_decoding(tmp_path, write_media, grey):
