@@ -54,8 +54,8 @@ ALLOWED = {
         "data_pipelines.records"
     ),
     "cad_jax.detector": (
-        "run settings data_pipelines.benchmarks data_pipelines.loading data_pipelines.media "
-        "data_pipelines.records"
+        "run settings data_pipelines.benchmarks data_pipelines.errors data_pipelines.loading "
+        "data_pipelines.media data_pipelines.preparation data_pipelines.records"
     ),
     "cad_jax.lab": (
         "losses models parallel run settings telemetry training weights data_pipelines.audit "

@@ -25,6 +25,8 @@ FORMATS = (
     *("yuv4mpegpipe", "dv", "nut", "wav", "w64", "aiff", "flac", "mp3", "aac", "amr", "caf"),
 )
 
+_STATE_THEIR_END = ("matroska,webm", "nut", "asf", "ogg")
+
 # Up to version 18, PyAV refuses files whose title is not UTF-8 unless told otherwise; since 19 it
 # takes them and knows no such option.
 _LENIENT_TAGS: dict[str, Any] = (
@@ -143,9 +145,10 @@ def probe(path: pathlib.Path, limits: MediaLimits) -> MediaInfo:
 
 
 def _duration_s(container: InputContainer) -> float:
-    """Of what is there: Matroska counts from 0 on its clock, wherever its first frame is."""
-    start = max(container.start_time or 0, 0) if "matroska" in container.format.name else 0
-    return max((container.duration or 0) - start, 0) / av.time_base
+    """Of what is there: some containers state when they end, though they begin hours after 0."""
+    stated = container.duration or 0
+    begun = (container.start_time or 0) if container.format.name in _STATE_THEIR_END else 0
+    return max(stated - max(begun, 0), 0) / av.time_base
 
 
 def _is_mp4(path: pathlib.Path) -> bool:

@@ -94,12 +94,13 @@ def _on_grid(
         if previous is None:
             start = time
         else:
+            limits.check_seconds(time - start)
+            limits.check_still(time - previous[0])
             middle = (previous[0] + time) / 2
             count = max(int(np.ceil((middle - start) * FRAME_RATE - 1e-6)) - index, 0)
             yield from _repeat(previous[1], converter, start, index, count, limits)
             index += count
             period = time - previous[0]
-        limits.check_seconds(time - start)
         previous = time, frame
     if previous is not None:
         end = previous[0] + min(period, 1.0)
