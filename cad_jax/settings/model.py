@@ -18,7 +18,7 @@ def _require_sizes(config: Any) -> None:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if type(value) is int:
-            least, most = (0, 1000) if field.name.endswith("depth") else (1, 100_000)
+            least, most = (0, 200) if field.name.endswith("depth") else (1, 100_000)
             message = f"{field.name} must be {least} to {most}, not {value}"
             _require(least <= value <= most, config, message)
 

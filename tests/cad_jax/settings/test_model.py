@@ -72,8 +72,8 @@ def test_a_wrong_key_or_word_names_the_nearest():
         (WhisperConfig(), {"width": 66, "heads": 6}, "multiple of 4"),
         (LoRAConfig(), {"rank": -1}, "rank"),
         (CADConfig(), {"temporal_kernel": 4}, "odd"),
-        (ViTConfig(), {"depth": 10**6}, "depth must be 0 to 1000"),
-        (CADConfig(), {"fusion_depth": -1}, "fusion_depth must be 0 to 1000"),
+        (ViTConfig(), {"depth": 10**6}, "depth must be 0 to 200"),
+        (CADConfig(), {"fusion_depth": -1}, "fusion_depth must be 0 to 200"),
     ],
 )
 def test_impossible_values_are_refused(config, change, message):
