@@ -16,6 +16,7 @@ from typing import Any, overload
 import numpy as np
 from jax.sharding import Mesh
 
+from cad_jax.run.checkpoint import CheckpointError
 from cad_jax.run.placement import LoadedRun, load_run
 from cad_jax.run.scoring import Scorer, Scores, make_scorer
 from cad_jax.settings.structure import structure
@@ -58,8 +59,17 @@ class Detector:
 
     @classmethod
     def load(cls, workdir: str | pathlib.Path, mesh: Mesh | None = None) -> "Detector":
-        """The detector of a run; arguments and errors as `load_run`."""
+        """The detector of a run; arguments and errors as `load_run`.
+
+        Raises:
+            CheckpointError: the run is a pretraining, which knows nothing of forgeries.
+        """
         run = load_run(workdir, mesh)
+        if run.config.stage == "pretrain":
+            raise CheckpointError(
+                f"{workdir} is a pretraining, which knows nothing of forgeries: train a detector "
+                f"from it, --config.init.run={workdir}"
+            )
         settings = _settings(pathlib.Path(workdir))
         return cls(run, settings, make_scorer(run.config, run.mesh))
 

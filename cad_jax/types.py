@@ -39,6 +39,7 @@ class Outputs:
         fused: representation of the whole clip.
         sync_curve: mean cosine of lips and speech when the sound is taken o frames later.
         clip_scale, frame_scale: learned inverse temperatures of the two InfoNCE terms.
+        clip_bias: learned bias of the sigmoid contrast over clips; 0 where there is none.
     """
 
     logit: Float[Array, " b"]
@@ -64,6 +65,7 @@ class Outputs:
     sync_curve: Float[Array, "b o"]
     clip_scale: Float[Array, ""]
     frame_scale: Float[Array, ""]
+    clip_bias: Float[Array, ""]
 
 
 @flax.struct.dataclass

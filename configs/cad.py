@@ -174,7 +174,7 @@ B16 = {
         "lora": {"targets": ("query", "key", "value", "out")},
         "compute_dtype": "bfloat16",
         "frozen_dtype": "bfloat16",
-        "remat": True,
+        "remat": "all",
     },
     "loss": {
         "cls": 1.0,

@@ -3,7 +3,9 @@
     python scripts/benchmark_step.py --config=configs/cad.py:data=fakeavceleb,size=b16 --steps=50
 
 Prints clips/s and model FLOPs use; with --features also of the step on stored features, and the
-ratio of both. Neither data nor weights are needed.
+ratio of both. With --against=torch (extra [parity]) the whole step is timed in alternating rounds
+beside the same in PyTorch, eager: same parameters, batch, losses and update, in float32 on the CPU.
+Neither data nor weights are needed.
 """
 
 import pathlib
@@ -27,6 +29,11 @@ def _run() -> int:
 
     args = flags.FLAGS
     config = Experiment.from_mapping(args.config.to_dict())
+    if args.against:
+        from cad_jax.lab.step_comparison import compare_with_torch
+
+        print(*compare_with_torch(config, args.steps, args.rounds).lines(), sep="\n")
+        return 0
     profile = pathlib.Path(args.profile) if args.profile else None
     live = time_step(config, args.steps, profile)
     print(live.line())
@@ -43,6 +50,10 @@ def define_flags(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_integer("steps", 50, "Timed steps.", lower_bound=1, flag_values=values)
     flags.DEFINE_bool("features", False, "Time stored features, too.", flag_values=values)
+    flags.DEFINE_enum("against", None, ["torch"], "What to time beside it.", flag_values=values)
+    flags.DEFINE_integer(
+        "rounds", 5, "Of --steps each, in turn.", lower_bound=1, flag_values=values
+    )
     flags.DEFINE_string("profile", None, "Folder for a trace of the steps.", flag_values=values)
 
 

@@ -30,11 +30,12 @@ ALLOWED = {
     ),
     "cad_jax.types": "",
     "cad_jax.arrays": "",
+    "cad_jax.flops": "",
     "cad_jax.numerics": "",
     "cad_jax.settings": "data_pipelines.errors data_pipelines.loading",
     "cad_jax.parallel": "types data_pipelines.errors",
-    "cad_jax.telemetry": "",
-    "cad_jax.models": "numerics settings types data_pipelines.records",
+    "cad_jax.telemetry": "data_pipelines.records",
+    "cad_jax.models": "numerics parallel settings types data_pipelines.records",
     "cad_jax.losses": "numerics parallel settings types",
     "cad_jax.weights": "arrays models settings data_pipelines.errors data_pipelines.records",
     "cad_jax.data": (
@@ -42,11 +43,12 @@ ALLOWED = {
         "data_pipelines.synthetic"
     ),
     "cad_jax.run": (
-        "arrays models parallel settings types weights data_pipelines.errors "
+        "arrays losses models parallel settings types weights data_pipelines.errors "
         "data_pipelines.loading data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.training": (
-        "data losses models parallel run settings telemetry types data_pipelines.errors "
+        "data flops losses models parallel run settings telemetry types "
+        "data_pipelines.errors "
         "data_pipelines.loading data_pipelines.records"
     ),
     "cad_jax.evaluation": (
@@ -58,8 +60,8 @@ ALLOWED = {
         "data_pipelines.media data_pipelines.preparation data_pipelines.records"
     ),
     "cad_jax.lab": (
-        "losses models parallel run settings telemetry training weights data_pipelines.audit "
-        "data_pipelines.errors data_pipelines.loading data_pipelines.records"
+        "data losses models numerics parallel run settings telemetry training weights "
+        "data_pipelines.audit data_pipelines.errors data_pipelines.loading data_pipelines.records"
     ),
     "cad_jax.commands": (
         "data detector evaluation lab parallel run settings training data_pipelines.commands "

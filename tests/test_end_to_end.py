@@ -1,7 +1,11 @@
 """The main job on a small scale: make a set, train on it, evaluate on people never seen.
 
-A head that has learnt nothing is at 0.5, with a standard error of 0.07. The bounds lie between that
-and what the preset reached when this was written: 0.69, 0.83, 0.76 and 0.96.
+Seeds 0 to 4 reached, by `cad-train --config=configs/cad.py:size=micro --config.seed=...` with the
+towers of commit fe1dde6: fused 0.66 to 0.81, picture 0.83 to 0.94, sound 0.66 to 0.86, mismatch
+0.83 to 0.92. Each bound is their mean less 2.6 standard deviations, so that all four hold 99 times
+of 100 or nearly. A head that has learnt nothing is at 0.5, with a standard error of 0.07: it passes
+one time in a thousand for picture and mismatch, one in eight for the sound, one in five for the
+fused verdict.
 """
 
 import json
@@ -38,7 +42,7 @@ def run(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("head", "bound"),
-    [("p_fake", 0.58), ("p_video", 0.65), ("p_audio", 0.6), ("p_mismatch", 0.8)],
+    [("p_fake", 0.56), ("p_video", 0.76), ("p_audio", 0.58), ("p_mismatch", 0.77)],
 )
 def test_every_head_knows_forgeries_of_unseen_people(run, head, bound):
     workdir, _ = run

@@ -171,9 +171,9 @@ def parse_evaluate(arguments: Sequence[str]) -> None:
     parse_train(["--mode=evaluate", *arguments])
 
 
-def parse_benchmark_step(arguments: Sequence[str]) -> None:
+def parse_benchmark(script: str, arguments: Sequence[str]) -> None:
     values = flags.FlagValues()
-    runpy.run_path(str(ROOT / "scripts" / "benchmark_step.py"))["define_flags"](values)
+    runpy.run_path(str(ROOT / script))["define_flags"](values)
     del values.config
     parse_config(arguments, [values[name] for name in values])
 
@@ -199,7 +199,9 @@ def absolute(argument: str) -> str:
     return re.sub(r"^--config=(?=configs/)", f"--config={ROOT}/", argument)
 
 
-SCRIPTS = {"train.py": parse_train, "scripts/benchmark_step.py": parse_benchmark_step}
+BENCHMARKS = ("scripts/benchmark_step.py", "scripts/benchmark_input.py")
+SCRIPTS = {name: functools.partial(parse_benchmark, name) for name in BENCHMARKS}
+SCRIPTS |= {"train.py": parse_train}
 CONSOLE = {"cad-train": parse_train, "cad-evaluate": parse_evaluate}
 
 

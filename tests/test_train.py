@@ -26,8 +26,9 @@ CONFIG = "--config=configs/cad.py"
         ([CONFIG, "--config.data.batch_size=0"], "batch_size must be at least 1, not 0"),
         (
             [CONFIG, "--mode=fly"],
-            "should be one of <train|evaluate|pretrain|features|compile|",
+            "should be one of <train|evaluate|features|compile|",
         ),
+        ([CONFIG, "--config.stage=pretrain"], "loss.cls needs labels of forgery"),
         ([CONFIG, "extra"], "unexpected argument 'extra'"),
         ([CONFIG + ":data=folder"], "config.data.path is empty"),
         ([CONFIG + ":data=folder", "--config.data.path=/nowhere"], "no such directory: /nowhere"),

@@ -4,13 +4,11 @@ import pathlib
 
 from cad_jax.data import build_data
 from cad_jax.evaluation.evaluate import evaluate
-from cad_jax.lab.compile_report import compile_report
 from cad_jax.parallel import hosts
 from cad_jax.run.pins import pin_weights
 from cad_jax.run.placement import load_run
 from cad_jax.settings.experiment import Experiment
 from cad_jax.training.loop import train
-from cad_jax.training.pretraining import as_pretraining
 from cad_jax.training.tower_features import store_features
 
 
@@ -36,11 +34,6 @@ def evaluate_only(config: Experiment, workdir: pathlib.Path) -> bool:
     return True
 
 
-def pretrain(config: Experiment, workdir: pathlib.Path) -> bool:
-    """Trains the alignment path alone, on genuine clips."""
-    return train(_prepared(as_pretraining(config)), workdir)
-
-
 def keep_features(config: Experiment, workdir: pathlib.Path) -> bool:
     """Stores what the frozen towers make of the training clips, beside these."""
     for folder in store_features(_prepared(config)):
@@ -48,16 +41,8 @@ def keep_features(config: Experiment, workdir: pathlib.Path) -> bool:
     return True
 
 
-def report_compilation(config: Experiment, workdir: pathlib.Path) -> bool:
-    """Prints what a step costs; touches neither data nor the work folder."""
-    print(*compile_report(config).lines(), sep="\n")
-    return True
-
-
 MODES = {
     "train": train_and_evaluate,
     "evaluate": evaluate_only,
-    "pretrain": pretrain,
     "features": keep_features,
-    "compile": report_compilation,
 }

@@ -15,7 +15,7 @@ from cad_jax.settings.experiment import Experiment
 from data_pipelines.commands.run import fail, run_cli
 from data_pipelines.errors import UserError
 
-MODES = ("train", "evaluate", "pretrain", "features", "compile", "config", "draw")
+MODES = ("train", "evaluate", "features", "compile", "config", "draw")
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -28,12 +28,18 @@ _MODE = flags.DEFINE_enum(
     "mode",
     "train",
     MODES,
-    "Train (going on where the run in workdir stopped) and evaluate; evaluate only; pretrain the "
-    "alignment path alone, on genuine clips; store the frozen towers' features of the training "
-    "clips; print what a step costs, without any data; print every setting; or print what "
-    "training will draw, without decoding a frame.",
+    "Train (going on where the run in workdir stopped) and evaluate; evaluate only; store the "
+    "frozen towers' features of the training clips; print what a step costs, without any data; "
+    "print every setting; or print what training will draw, without decoding a frame.",
 )
 _STEPS = flags.DEFINE_integer("steps", 100, "Steps that --mode=draw looks at.", lower_bound=1)
+_TOPOLOGY = flags.DEFINE_string(
+    "topology", "", "Devices that --mode=compile compiles for, e.g. v5e:4x4 or h100:8."
+)
+_THOROUGH = flags.DEFINE_bool(
+    "thorough", False, "--mode=compile takes its time for a TPU: slower, and says what is moved."
+)
+_SWEEP = flags.DEFINE_bool("sweep", False, "--mode=compile doubles the batch while it fits.")
 _DISTRIBUTED = flags.DEFINE_bool(
     "distributed", False, "Join the other hosts' processes first; detects them where it can."
 )
@@ -43,7 +49,8 @@ _COORDINATOR = flags.DEFINE_string(
 _PROCESSES = flags.DEFINE_integer("num_processes", None, "How many join.", lower_bound=1)
 _PROCESS = flags.DEFINE_integer("process_id", None, "Which of them this is.", lower_bound=0)
 FLAGS = (
-    _CONFIG, _WORKDIR, _MODE, _STEPS, _DISTRIBUTED, _COORDINATOR, _PROCESSES, _PROCESS,
+    _CONFIG, _WORKDIR, _MODE, _STEPS, _TOPOLOGY, _THOROUGH, _SWEEP, _DISTRIBUTED, _COORDINATOR,
+    _PROCESSES, _PROCESS,
 )  # fmt: skip
 
 
@@ -151,6 +158,13 @@ def _run() -> int:
         from cad_jax.commands.draws import draw_lines  # opens data, which the others need not
 
         print(*draw_lines(config, _STEPS.value), sep="\n")
+        return 0
+    if _MODE.value == "compile":
+        from cad_jax.commands.compilation import compilation_lines  # brings JAX
+
+        options = {"thorough": _THOROUGH.value, "sweep": _SWEEP.value}
+        for line in compilation_lines(config, _TOPOLOGY.value, **options):
+            print(line, flush=True)
         return 0
     # Here: JAX must not be touched before the flags are parsed and the processes joined.
     from cad_jax.commands.modes import MODES

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from cad_jax.data import evaluated_sets, open_evaluation
+from cad_jax.evaluation.alignment import evaluate_alignment
 from cad_jax.evaluation.figures import evaluate_table
 from cad_jax.evaluation.score_table import ScoreTable, to_videos, write_scores
 from cad_jax.evaluation.strips import choose_clips, cut_strips
@@ -43,10 +44,11 @@ def evaluate(run: LoadedRun, config: Experiment, workdir: str | pathlib.Path) ->
     """Scores validation and test splits; prints and writes scores and metrics of each.
 
     Writes `evaluation/scores-<split>.csv` (a row a clip), `evaluation/metrics-<split>.json`
-    (figures of clips and of whole videos) and `evaluation/report-<split>.png` (one page).
+    (figures of clips and of whole videos) and `evaluation/report-<split>.png` (one page). Of a
+    pretraining only figures are written, see `evaluate_alignment`.
 
     Args:
-        run: whose detector is judged.
+        run: whose detector, or alignment path, is judged.
         config: names the prepared sets and their splits, batch size and resamplings.
         workdir: where `evaluation/` goes.
 
@@ -55,10 +57,13 @@ def evaluate(run: LoadedRun, config: Experiment, workdir: str | pathlib.Path) ->
         UserError: no such set or split; a damaged shard.
     """
     _refuse_other_model(run.config, config)
-    scorer = make_scorer(run.config, run.mesh)
     output = pathlib.Path(workdir) / "evaluation"
-    threshold = float("nan")
     splits = tuple(dict.fromkeys((config.data.validation_split, *config.data.test_splits)))
+    if run.config.stage == "pretrain":
+        for split in splits:
+            evaluate_alignment(run, config, split, output)
+        return
+    scorer, threshold = make_scorer(run.config, run.mesh), float("nan")
     for split in splits:
         source = open_evaluation(config.data, split)
         scores = scorer.split(run.params, source, f"scoring {split}")

@@ -1,26 +1,35 @@
 """What one training step costs on a mesh, found by compiling it: no data, no weights, no devices.
 
-Owns the figures and their text. A mesh of more devices than there are is compiled for virtual CPU
-devices: parameters, FLOPs and collectives are then those of any backend, temporaries are not.
+Owns the figures and their text. With a topology it is the compiler of those devices that speaks. A
+mesh of more devices than there are is otherwise compiled for virtual CPU devices: parameters, FLOPs
+and arguments are then those of any backend, temporaries and collectives are not.
 """
 
 import contextlib
 import dataclasses
 import math
 import re
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import jax
 import numpy as np
 
+from cad_jax.lab.topology import topology_devices
 from cad_jax.parallel.mesh import make_mesh
 from cad_jax.run.placement import make_model
 from cad_jax.settings.experiment import Experiment, MeshConfig
-from cad_jax.training.learner import Learner
+from cad_jax.telemetry.chips import Chip, chip_of
+from cad_jax.training.learner import Learner, model_flops, step_flops
+from data_pipelines.errors import UserError
 
 _COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 # `%name = f32[8,16]{1,0} all-reduce(...)`, or a tuple of shapes; `-start` where it is asynchronous.
 _OPERATION = re.compile(rf"= (.*?) ({'|'.join(_COLLECTIVES)})(?:-start)?\(")
+_CHANNEL = re.compile(r"channel_id=(\d+)")
+_EFFORTS = ("exec_time_optimization_effort", "memory_fitting_effort")
+_EXCEEDED = re.compile(r"Used ([\d.]+[KMGT]?) of ([\d.]+[KMGT]?) hbm")
 _SHAPE = re.compile(r"(pred|[a-z]+[0-9]+)\[([0-9,]*)\]")
 
 
@@ -31,66 +40,166 @@ class CompileReport:
     Attributes:
         mesh: axis sizes, and the kind of the devices it was compiled for.
         clips: global batch.
+        contrast: how the clips are told apart, and in which form.
         trainable, frozen: numbers of parameters.
         state_bytes: trainables and optimiser, what a checkpoint holds; over all devices.
         frozen_bytes: frozen parameters, over all devices.
-        flops_per_clip: of the forward, backward and update passes, recomputation included.
+        flops_per_clip: of the model's definition: forward, backward and update passes.
+        computed_per_clip: the same with what is computed again, see `model.remat`.
         argument_bytes, temporary_bytes: of one device: what the step is given, what it needs
             besides while it runs.
-        collectives: operation -> (how many, bytes a device gets by them) in one step.
+        chip: what a device has; None where it is not known.
+        bytes_per_flop: that one device moves in the program that was compiled, a loop's body once
+            as its FLOPs; nan where the compiler says nothing or did not take its time.
+        collectives: operation -> (how many, bytes a device gets by them) in the program's text.
+        seconds: that compiling took.
     """
 
     mesh: str
     clips: int
+    contrast: str
     trainable: int
     frozen: int
     state_bytes: int
     frozen_bytes: int
     flops_per_clip: float
+    computed_per_clip: float
     argument_bytes: int
     temporary_bytes: int
+    chip: Chip | None
+    bytes_per_flop: float
     collectives: Mapping[str, tuple[int, int]]
+    seconds: float
+
+    @property
+    def peak_bytes(self) -> int:
+        """Memory of one device while the step runs; the new state takes the old one's place."""
+        return self.argument_bytes + self.temporary_bytes
+
+    @property
+    def mfu_bound(self) -> float:
+        """Largest use of a device's peak that its memory's bandwidth allows; nan if unknown."""
+        if self.chip is None or math.isnan(self.bytes_per_flop):
+            return math.nan
+        wanted = self.chip.flops * self.bytes_per_flop / self.chip.bandwidth
+        return self.flops_per_clip / self.computed_per_clip / max(wanted, 1.0)
 
     def lines(self) -> list[str]:
         """The report for people."""
         moved = [f"{n} {name} ({_mb(size)})" for name, (n, size) in self.collectives.items()]
-        return [
+        lines = [
             f"mesh         {self.mesh}, {self.clips} clips a step",
+            f"contrast     {self.contrast}",
             f"trainable    {self.trainable:,} parameters; with optimiser {_mb(self.state_bytes)}, "
             "the size of a checkpoint",
             f"frozen       {self.frozen:,} parameters, {_mb(self.frozen_bytes)}",
-            f"FLOPs        {self.flops_per_clip / 1e9:,.1f} G a clip",
+            f"FLOPs        {self.flops_per_clip / 1e9:,.1f} G a clip, with recomputation "
+            f"{self.computed_per_clip / 1e9:,.1f} G",
             f"memory       {_mb(self.argument_bytes)} arguments, {_mb(self.temporary_bytes)} "
             "temporaries a device",
-            f"collectives  {', '.join(moved) or 'none'} a step and device",
+        ]
+        if self.chip:
+            fits = "fits" if self.peak_bytes <= self.chip.memory else "does not fit"
+            used, there = self.peak_bytes / 1e9, self.chip.memory / 1e9
+            lines.append(f"             {fits}: {used:.1f} of {there:.1f} GB")
+        if math.isfinite(self.mfu_bound):
+            lines.append(
+                f"bandwidth    {1e3 * self.bytes_per_flop:.1f} bytes a kFLOP: MFU is at most "
+                f"{100 * self.mfu_bound:.0f} %"
+            )
+        return [
+            *lines,
+            f"collectives  {', '.join(moved) or 'none'} a device, in the program's text",
+            f"compilation  {self.seconds:.0f} s",
         ]
 
 
-def compile_report(config: Experiment) -> CompileReport:
+def compile_report(
+    config: Experiment, topology: str = "", *, thorough: bool = False
+) -> CompileReport:
     """Compiles the training step of an experiment and reads what it costs.
 
+    Args:
+        config: the experiment.
+        topology: devices that are not at hand, see `topology_devices`; else those that are, or
+            virtual CPU devices.
+        thorough: let a TPU's compiler take its time, as a training does. Otherwise memory and
+            collectives are right, but the code is slower and moves more.
+
     Raises:
-        UserError: mesh, rules or batch size do not fit.
+        UserError: mesh, rules or batch size do not fit, or the step does not fit into the memory.
     """
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, devices_for(config.mesh))
+    slices = config.mesh.slices
+    devices = topology_devices(topology, slices) if topology else devices_for(config.mesh)
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, devices, slices=slices)
     learner = Learner(config, mesh, make_model(config))
     state, frozen = learner.target, learner.frozen_target
-    compiled = learner.step.lower(state, frozen, learner.batch_target).compile()  # type: ignore[attr-defined]
+    lowered = learner.step.lower(state, frozen, learner.batch_target)  # type: ignore[attr-defined]
+    began = time.perf_counter()
+    quick = topology.startswith("v") and not thorough
+    compiled = _compile(lowered, quick=quick)
+    seconds = time.perf_counter() - began
     memory = compiled.memory_analysis()
-    flops = (compiled.cost_analysis() or {}).get("flops", math.nan)  # of one device's program
+    costs = compiled.cost_analysis() or {}  # of one device's program
+    flops = costs.get("flops", math.nan)
     sizes = ", ".join(f"{axis} {size}" for axis, size in mesh.shape.items())
+    kind = mesh.devices.flat[0].device_kind
     return CompileReport(
-        mesh=f"{sizes} ({mesh.devices.flat[0].device_kind})",
+        mesh=f"{sizes} ({kind})",
         clips=config.data.batch_size,
+        contrast=learner.contrast,
         trainable=_count(state.params.values()),
         frozen=_count(frozen.values()),
         state_bytes=_bytes(jax.tree.leaves(state)),
         frozen_bytes=_bytes(frozen.values()),
-        flops_per_clip=flops * mesh.size / config.data.batch_size,
+        flops_per_clip=model_flops(learner) / config.data.batch_size,
+        computed_per_clip=step_flops(learner) / config.data.batch_size,
         argument_bytes=memory.argument_size_in_bytes,
         temporary_bytes=memory.temp_size_in_bytes,
+        chip=chip_of(kind),
+        bytes_per_flop=math.nan if quick else costs.get("bytes accessed", math.nan) / flops,
         collectives=count_collectives(compiled.as_text()),
+        seconds=seconds,
     )
+
+
+def largest_batch(config: Experiment, topology: str) -> Iterator[tuple[int, CompileReport | None]]:
+    """Doubles the batch from one clip a device until the step does not fit any more.
+
+    Yields:
+        Each global batch and its report; None for the one that does not fit.
+    """
+    clips = len(topology_devices(topology, config.mesh.slices))
+    while True:
+        data = dataclasses.replace(config.data, batch_size=clips)
+        try:
+            report = compile_report(dataclasses.replace(config, data=data), topology)
+        except MemoryFault:
+            report = None
+        if report and report.chip and report.peak_bytes > report.chip.memory:
+            report = None
+        yield clips, report
+        if report is None:
+            return
+        clips *= 2
+
+
+class MemoryFault(UserError):
+    """A step does not fit into the memory of the devices."""
+
+
+def _compile(lowered: Any, *, quick: bool) -> Any:
+    options = dict.fromkeys(_EFFORTS, -1.0) if quick else {}
+    try:
+        return lowered.compile(options)
+    except jax.errors.JaxRuntimeError as error:
+        if used := _EXCEEDED.search(str(error)):
+            raise MemoryFault(
+                f"does not fit: the step needs {used[1]} of a device's {used[2]} bytes; lower "
+                "data.batch_size or raise train.microbatches, spread parameters over more devices "
+                "(mesh.fsdp), or recompute more (model.remat=all)"
+            ) from error
+        raise
 
 
 def devices_for(mesh: MeshConfig) -> list[jax.Device] | None:  # pyright: ignore[reportInvalidTypeForm]
@@ -115,7 +224,15 @@ def count_collectives(program: str) -> dict[str, tuple[int, int]]:
         program: HLO text of one device's program.
     """
     found: dict[str, tuple[int, int]] = {}
-    for shapes, name in _OPERATION.findall(program):
+    channels = set()
+    for line in program.splitlines():
+        if not (operation := _OPERATION.search(line)):
+            continue
+        shapes, name = operation.groups()
+        if channel := _CHANNEL.search(line):  # an asynchronous one may stand there several times
+            if channel[1] in channels:
+                continue
+            channels.add(channel[1])
         count, size = found.get(name, (0, 0))
         found[name] = count + 1, size + sum(map(_shape_bytes, _SHAPE.findall(shapes)))
     return dict(sorted(found.items()))

@@ -3,6 +3,7 @@
 Owns what is measured and how. Steps run back to back; only the last result is waited for.
 """
 
+import contextlib
 import dataclasses
 import pathlib
 import time
@@ -13,8 +14,9 @@ import numpy as np
 from cad_jax.parallel.mesh import make_mesh
 from cad_jax.run.placement import make_model
 from cad_jax.settings.experiment import Experiment, InitConfig
-from cad_jax.telemetry.speed import peak_flops
+from cad_jax.telemetry.speed import model_flops_use
 from cad_jax.training.learner import Learner, model_flops
+from cad_jax.training.step import Metrics
 
 WARM_UP = 2  # steps
 
@@ -28,7 +30,7 @@ class StepTiming:
         seconds: a step.
         clips_per_second: over all devices.
         model_flops: of a clip, forward, backward and update, recomputation not counted.
-        mfu: model FLOPs use against the devices' bf16 peak; None where that is not known.
+        mfu: see `telemetry.speed.model_flops_use`; None where it is not known.
     """
 
     devices: str
@@ -52,6 +54,43 @@ def with_features(config: Experiment) -> Experiment:
     return dataclasses.replace(config, data=data)
 
 
+class OwnStep:
+    """A training step of random weights on one random batch, compiled and warm.
+
+    Args:
+        config: what is trained; neither its data nor its weights are read.
+
+    Raises:
+        UserError: mesh, rules or batch size do not fit.
+
+    Attributes:
+        learner: the experiment on its mesh.
+        state, frozen: the parameters.
+        batch: genuine clips of noise.
+    """
+
+    def __init__(self, config: Experiment) -> None:
+        config = dataclasses.replace(config, init=InitConfig())
+        mesh = make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
+        self.learner = Learner(config, mesh, make_model(config))
+        self.state, self.frozen = self.learner.init(), self.learner.init_frozen()
+        self.batch = _random_batch(self.learner)
+        lowered = self.learner.step.lower(self.state, self.frozen, self.batch)  # type: ignore[attr-defined]
+        self._compiled = lowered.compile()
+
+    def take(self, steps: int) -> Metrics:
+        """Takes steps back to back; the last one's metrics, which are still under way."""
+        for _ in range(steps):
+            self.state, metrics = self._compiled(self.state, self.frozen, self.batch)
+        return metrics
+
+    def seconds(self, steps: int) -> float:
+        """What a step takes on average; only the last result is waited for."""
+        start = time.perf_counter()
+        jax.block_until_ready(self.take(steps))
+        return (time.perf_counter() - start) / steps
+
+
 def time_step(config: Experiment, steps: int, profile: pathlib.Path | None = None) -> StepTiming:
     """Times `steps` training steps.
 
@@ -63,31 +102,18 @@ def time_step(config: Experiment, steps: int, profile: pathlib.Path | None = Non
     Raises:
         UserError: mesh, rules or batch size do not fit.
     """
-    config = dataclasses.replace(config, init=InitConfig())
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-    learner = Learner(config, mesh, make_model(config))
-    state, frozen, batch = learner.init(), learner.init_frozen(), _random_batch(learner)
-    take_step = learner.step.lower(state, frozen, batch).compile()  # type: ignore[attr-defined]
-    for _ in range(WARM_UP):
-        state, metrics = take_step(state, frozen, batch)
-    jax.block_until_ready(metrics)
-    if profile:
-        jax.profiler.start_trace(str(profile))
-    start = time.perf_counter()
-    for _ in range(steps):
-        state, metrics = take_step(state, frozen, batch)
-    jax.block_until_ready(metrics)
-    seconds = (time.perf_counter() - start) / steps
-    if profile:
-        jax.profiler.stop_trace()
-    clips = config.data.batch_size
-    flops, peak = model_flops(learner), peak_flops(jax.devices()[0].device_kind)
+    step = OwnStep(config)
+    jax.block_until_ready(step.take(WARM_UP))
+    with jax.profiler.trace(str(profile)) if profile else contextlib.nullcontext():
+        seconds = step.seconds(steps)
+    clips, flops, devices = config.data.batch_size, model_flops(step.learner), jax.devices()
+    kind = devices[0].device_kind
     return StepTiming(
-        devices=f"{mesh.size} x {jax.devices()[0].device_kind}",
+        devices=f"{len(devices)} x {kind}",
         seconds=seconds,
         clips_per_second=clips / seconds,
         model_flops=flops / clips,
-        mfu=flops / seconds / (peak * mesh.size) if peak else None,
+        mfu=model_flops_use(float(flops), seconds, len(devices), kind),
     )
 
 

@@ -89,4 +89,4 @@ def _align_frame(x: TermInputs) -> dict[str, MaskedSum]:
     return {"align_frame": term}
 
 
-ALIGN_FRAME = Term("align_frame", _align_frame, pretrains=True)
+ALIGN_FRAME = Term("align_frame", _align_frame)

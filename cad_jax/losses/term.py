@@ -1,4 +1,4 @@
-"""What a term of the objective is: a name, what it is made from, whether it needs labels."""
+"""What a term of the objective is: a name, and what it is made from."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -37,9 +37,7 @@ class Term(NamedTuple):
     Attributes:
         name: of its weight in `LossConfig`.
         compute: its parts by name; most terms have one, of the term's own name.
-        pretrains: it needs no label of forgery and is what a pretraining learns by.
     """
 
     name: str
     compute: Callable[[TermInputs], dict[str, MaskedSum]]
-    pretrains: bool = False

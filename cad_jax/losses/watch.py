@@ -13,7 +13,8 @@ from cad_jax.numerics import unit
 from cad_jax.types import Batch, MaskedSum, Outputs
 
 SYNC_TOLERANCE = 1  # bins of 40 ms
-# All pairs of a large global batch would cost the memory that the ring form of InfoNCE saves.
+# All pairs of a large global batch would cost the memory that the ring form of InfoNCE saves. They
+# are spread over the batch: the first ones lie on few devices, which would send them to all others.
 RETRIEVAL_CLIPS = 512
 
 
@@ -22,12 +23,13 @@ def collapse_watch(outputs: Outputs, batch: Batch) -> dict[str, MaskedSum | Floa
 
     Returns:
         `std_*`: spread of unit embeddings, see `embedding_std`; a scalar of this batch.
-        `retrieval_accuracy`: share of genuine clips whose own sound is the nearest, among the first
-            `RETRIEVAL_CLIPS` of the batch.
+        `retrieval_accuracy`: share of genuine clips whose own sound is the nearest, among at most
+            `RETRIEVAL_CLIPS` of the batch, every n-th.
         `sync_accuracy`: share of audible clips in sync whose best offset is 0 to within one bin.
     """
     outputs = jax.lax.stop_gradient(outputs)
     masks = clip_masks(batch)
+    every = -(-len(batch["pair"]) // RETRIEVAL_CLIPS)
     video, audio = clip_embeddings(outputs)
     audible = masks.pair & is_present(video) & is_present(audio)
     video_frames = outputs.align_mask & masks.has_video[:, None]
@@ -39,11 +41,11 @@ def collapse_watch(outputs: Outputs, batch: Batch) -> dict[str, MaskedSum | Floa
         "std_specific_audio": embedding_std(outputs.specific_audio, masks.has_audio),
         "std_fused": embedding_std(outputs.fused, batch["valid"]),
         "retrieval_accuracy": retrieval_accuracy(
-            video,
-            audio,
-            anchor=masks.genuine & audible,
-            candidate=masks.has_audio & is_present(audio),
-            pair=batch["pair"],
+            video[::every],
+            audio[::every],
+            anchor=(masks.genuine & audible)[::every],
+            candidate=(masks.has_audio & is_present(audio))[::every],
+            pair=batch["pair"][::every],
         ),
         "sync_accuracy": sync_accuracy(outputs.sync_curve, masks.in_sync & audible),
     }

@@ -25,11 +25,13 @@ from cad_jax.models.sync import MismatchHead, sync_curve
 from cad_jax.models.tracks import Track, bin_centres, speech_mask, time_pool
 from cad_jax.models.vit import ViT
 from cad_jax.models.whisper import TOKEN_RATE, WhisperEncoder
+from cad_jax.settings.loss import Contrast
 from cad_jax.settings.model import CADConfig, ViTConfig, WhisperConfig
 from cad_jax.types import Batch, Outputs
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
 
 FIRST_TEMPERATURE, LARGEST_SCALE = 0.07, 100.0  # of InfoNCE, as in CLIP
+SIGMOID_TEMPERATURE, SIGMOID_BIAS = 0.1, -10.0  # of the sigmoid contrast, as in SigLIP
 
 
 @flax.struct.dataclass
@@ -74,7 +76,9 @@ class CAD(nnx.Module):
         outputs = jax.jit(lambda state, batch: nnx.merge(graphdef, state)(batch))(state, batch)
     """
 
-    def __init__(self, config: CADConfig, *, rngs: nnx.Rngs) -> None:
+    def __init__(
+        self, config: CADConfig, *, rngs: nnx.Rngs, contrast: Contrast = "softmax"
+    ) -> None:
         self.config = config
         own_video, own_audio = config.own_video, config.own_audio
         towers = _TowerFactory(config, rngs)
@@ -93,8 +97,10 @@ class CAD(nnx.Module):
         self.logit = Linear(config.width, 1, dtype=config.compute_dtype, rngs=rngs)
         self.student_video = Student(config, rngs=rngs)
         self.student_audio = Student(config, rngs=rngs)
-        self.log_clip_scale = nnx.Param(jnp.asarray(-np.log(FIRST_TEMPERATURE), jnp.float32))
-        self.log_frame_scale = nnx.Param(jnp.asarray(-np.log(FIRST_TEMPERATURE), jnp.float32))
+        by_pair = contrast == "sigmoid"
+        self.log_clip_scale = _log_scale(SIGMOID_TEMPERATURE if by_pair else FIRST_TEMPERATURE)
+        self.log_frame_scale = _log_scale(FIRST_TEMPERATURE)
+        self.clip_bias = nnx.Param(jnp.float32(SIGMOID_BIAS)) if by_pair else None
 
     def __call__(self, batch: Batch) -> Outputs:
         """Judge a batch; every output is float32 and finite, whatever a clip lacks.
@@ -155,6 +161,7 @@ class CAD(nnx.Module):
             sync_curve=curve,
             clip_scale=_scale(self.log_clip_scale),
             frame_scale=_scale(self.log_frame_scale),
+            clip_bias=jnp.float32(0.0) if self.clip_bias is None else self.clip_bias[...],
         )
 
     def alignment_features(self, clip: Clip) -> tuple[Float[Array, "b k d"], Float[Array, "b n c"]]:
@@ -289,6 +296,10 @@ def _pool_sound(audio: Track, clip: Clip, bins: int) -> Track:
     """Pool 50 Hz tokens into equal bins that tile the window."""
     centres = bin_centres(bins, clip.seconds, audio.mask.shape[0])
     return time_pool(audio, step=1 / TOKEN_RATE, centres=centres, width=clip.seconds / bins)
+
+
+def _log_scale(temperature: float) -> nnx.Param:
+    return nnx.Param(jnp.asarray(-np.log(temperature), jnp.float32))
 
 
 def _scale(log_scale: nnx.Param) -> Float[Array, ""]:

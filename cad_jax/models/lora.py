@@ -42,16 +42,13 @@ class Linear(nnx.Module):
         self, x: Float[Array, "*rows inputs"], adapted: bool = False
     ) -> Float[Array, "*rows outputs"]:
         """Returns the compute dtype, whatever x is stored in."""
-        # One flat matrix of rows: the kernel's gradient then is a plain product, which XLA makes
-        # nearly twice as fast on a CPU as one that contracts several axes.
-        rows = x.reshape(-1, x.shape[-1]).astype(self.compute_dtype)
-        y = rows @ self._cast(self.kernel)
+        x = x.astype(self.compute_dtype)
+        y = x @ self._cast(self.kernel)
         if self.bias is not None:
             y = y + self._cast(self.bias)
         if adapted and self.lora_scale:
-            update = (rows @ self._cast(self.lora_a)) @ self._cast(self.lora_b)
-            y = y + self.lora_scale * update
-        return y.reshape(*x.shape[:-1], y.shape[-1])
+            y = y + self.lora_scale * ((x @ self._cast(self.lora_a)) @ self._cast(self.lora_b))
+        return y
 
     def _cast(self, parameter: nnx.Variable) -> jax.Array:
         return parameter[...].astype(self.compute_dtype)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, UInt8
 from cad_jax.models.layers import NO_LORA, Block, layer_norm, run_blocks
 from cad_jax.models.lora import Linear
 from cad_jax.models.stems import ImageStem, patches
-from cad_jax.settings.model import Dtype, LoRAConfig, ViTConfig
+from cad_jax.settings.model import Dtype, LoRAConfig, Remat, ViTConfig
 
 CLIP_MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 CLIP_STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
@@ -68,10 +68,11 @@ class ViT(nnx.Module):
         *,
         lora: LoRAConfig = NO_LORA,
         dtype: Dtype = "float32",
-        remat: bool = False,
+        remat: Remat = "none",
         rngs: nnx.Rngs,
     ) -> None:
-        self.config, self.remat = config, remat
+        self.config = config
+        self.remat: Remat = remat
         width = config.width
         stem = PatchStem if config.stem == "patch" else ImageStem
         self.stem = stem(config, 9 if config.residual else 3, dtype=dtype, rngs=rngs)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from cad_jax.models.layers import NO_LORA, Block, gelu, layer_norm, run_blocks
 from cad_jax.models.stems import SpectrogramStem
-from cad_jax.settings.model import Dtype, LoRAConfig, WhisperConfig
+from cad_jax.settings.model import Dtype, LoRAConfig, Remat, WhisperConfig
 
 TOKEN_RATE = 50  # Hz
 
@@ -50,10 +50,11 @@ class WhisperEncoder(nnx.Module):
         *,
         lora: LoRAConfig = NO_LORA,
         dtype: Dtype = "float32",
-        remat: bool = False,
+        remat: Remat = "none",
         rngs: nnx.Rngs,
     ) -> None:
-        self.config, self.remat = config, remat
+        self.config = config
+        self.remat: Remat = remat
         stem = TimeStem if config.stem == "time" else SpectrogramStem
         self.stem = stem(config, dtype=dtype, rngs=rngs)
         self.blocks = nnx.List(

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental.mesh_utils import create_hybrid_device_mesh
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -23,6 +24,8 @@ def make_mesh(
     data: int = -1,
     fsdp: int = 1,
     devices: Sequence[jax.Device] | None = None,  # pyright: ignore[reportInvalidTypeForm]
+    *,
+    slices: int = 1,
 ) -> Mesh:
     """Makes the (data, fsdp) mesh that every computation of the project runs on.
 
@@ -33,12 +36,15 @@ def make_mesh(
         data: replicas of the parameters; -1 takes what `fsdp` leaves.
         fsdp: devices that share one copy of the parameters; -1 takes what `data` leaves.
         devices: all devices of all processes by default.
+        slices: groups of devices that only the data centre's network joins; `data` runs across
+            them, slowest, and `fsdp` stays inside each.
 
     Returns:
         A mesh of data * fsdp devices.
 
     Raises:
-        UserError: both sizes are -1, one is below 1, or they do not make up the devices.
+        UserError: both sizes are -1, one is below 1, they do not make up the devices, or there are
+            not as many slices.
     """
     devices = jax.devices() if devices is None else list(devices)
     count = len(devices)
@@ -53,7 +59,17 @@ def make_mesh(
         fsdp = max(count // data, 1)
     if data * fsdp != count:
         raise UserError(f"{stated} does not divide {count} device(s): choose data * fsdp = {count}")
-    return jax.make_mesh((data, fsdp), BATCH_AXES, (AxisType.Auto,) * 2, devices=devices)
+    types = (AxisType.Auto,) * 2
+    found = len({getattr(device, "slice_index", 0) for device in devices})
+    if slices not in (1, found) or data % slices:
+        raise UserError(
+            f"{stated}, slices={slices}: the devices make up {found} slice(s), and data must be a "
+            "multiple of the slices"
+        )
+    if slices == 1:
+        return jax.make_mesh((data, fsdp), BATCH_AXES, types, devices=devices)
+    inside, across = (data // slices, fsdp), (slices, 1)
+    return Mesh(create_hybrid_device_mesh(inside, across, devices), BATCH_AXES, types)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
@@ -64,6 +80,18 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
 def replicated(mesh: Mesh) -> NamedSharding:
     """A whole copy on every device."""
     return NamedSharding(mesh, P())
+
+
+def keep_on_batch(x: jax.Array) -> jax.Array:
+    """Keeps an activation split by its leading dimension alone, in a step that runs on a mesh.
+
+    Left to itself the compiler may split an activation as the weights are split, and gather the
+    whole batch for it; so told, it gathers weights and scatters their gradients. Without a mesh in
+    the context (`jax.sharding.use_abstract_mesh`) nothing is said.
+    """
+    if jax.sharding.get_abstract_mesh().empty:
+        return x
+    return jax.lax.with_sharding_constraint(x, P(BATCH_AXES))
 
 
 def put_batch(batch: Mapping[str, Any], mesh: Mesh) -> Batch:
@@ -107,14 +135,16 @@ def batch_shapes(
     }
 
 
-def check_divides(size: int, mesh: Mesh, what: str = "global batch") -> None:
-    """Refuses a batch that the devices cannot share evenly.
+def check_divides(size: int, mesh: Mesh, what: str = "global batch", microbatches: int = 1) -> None:
+    """Refuses a batch that the devices cannot share evenly, in this many microbatches.
 
     Raises:
         UserError: names what it is of, and what to choose.
     """
-    if size % mesh.size:
+    shares = mesh.size * microbatches
+    if size % shares:
+        times = f" in {microbatches} microbatches" if microbatches > 1 else ""
         raise UserError(
-            f"{what} of {size} clips does not divide by {mesh.size} devices: "
-            f"choose a multiple of {mesh.size}"
+            f"{what} of {size} clips does not divide by {mesh.size} devices{times}: "
+            f"choose a multiple of {shares}"
         )

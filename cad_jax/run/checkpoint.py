@@ -41,11 +41,18 @@ class TrainState(NamedTuple):
         step: optimiser steps taken, int32 scalar.
         params: trainable parameters by name.
         opt_state: optax state over the same names.
+        average: moving average of `params`; empty where none is kept.
     """
 
     step: Any
     params: dict[str, Any]
     opt_state: Any
+    average: dict[str, Any]
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What training comes to, which is evaluated and given on: the average, if there is one."""
+        return self.average or self.params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +74,15 @@ class Progress:
         if auc > self.best_auc:
             return Progress(auc, 0, step)
         return Progress(self.best_auc, self.evaluations_since_best + 1, step)
+
+
+# Copies of one array are written in shares, one a device, only where a share is large: cut into
+# thousands of small pieces, a small model takes seconds to save.
+ocp.type_handlers.register_type_handler(
+    jax.Array,
+    ocp.type_handlers.ArrayHandler(min_slice_bytes_for_replica_parallel=2**20),
+    override=True,
+)
 
 
 class Checkpoints:
@@ -152,7 +168,7 @@ class Checkpoints:
         self._manager.save(
             step,
             args=ocp.args.Composite(
-                params=ocp.args.StandardSave(state.params),
+                params=ocp.args.StandardSave(state.result),
                 optimizer=ocp.args.StandardSave(_optimizer_item(state)),
                 config=ocp.args.JsonSave(dict(config)),
                 progress=ocp.args.JsonSave(dataclasses.asdict(progress)),
@@ -170,12 +186,13 @@ class Checkpoints:
         Raises:
             CheckpointError: leaves are missing, extra or of another shape (each is named).
         """
-        params = self.restore_params(step, target.params)
+        result = self.restore_params(step, target.result)
         optimizer = self._restore_item(step, "optimizer", _optimizer_item(target))
-        return TrainState(optimizer["step"], params, optimizer["opt_state"])
+        params, average = (optimizer["params"], result) if target.average else (result, {})
+        return TrainState(optimizer["step"], params, optimizer["opt_state"], average)
 
     def restore_params(self, step: int, target: Mapping[str, jax.ShapeDtypeStruct]) -> Params:
-        """The trainable parameters alone, for evaluation and inference; raises as `restore`."""
+        """What training came to alone, for evaluation and inference; raises as `restore`."""
         return self._restore_item(step, "params", dict(target))
 
     def read_config(self, step: int) -> dict[str, Any]:
@@ -303,7 +320,9 @@ def _auc(metrics: Mapping[str, float]) -> float:
 
 
 def _optimizer_item(state: TrainState) -> dict[str, Any]:
-    return {"step": state.step, "opt_state": state.opt_state}
+    """What only training needs; where the result is an average, the parameters themselves too."""
+    item = {"step": state.step, "opt_state": state.opt_state}
+    return item | ({"params": state.params} if state.average else {})
 
 
 def _shapes(tree: Any) -> dict[str, Shape]:

@@ -2,4 +2,5 @@
 
 CHECKPOINTS = "checkpoints"
 CONFIG_FILE = "config.json"
+GOODPUT_FILE = "goodput.json"
 LOCK_FILE = ".lock"

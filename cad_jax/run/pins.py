@@ -21,7 +21,8 @@ from cad_jax.weights.store import verify_weights
 
 log = logging.getLogger(__name__)
 
-# A run may be resumed with other values of these: they do not change what is computed.
+# A run may be resumed with other values of these: they do not change what is computed, or by no
+# more than the order of sums.
 RESUMABLE = (
     "config.data.path",
     "config.data.workers",
@@ -30,6 +31,7 @@ RESUMABLE = (
     "config.init.video",
     "config.init.audio",
     "config.init.run",
+    "config.loss.info_nce",
     "config.mesh",
     "config.evaluation",
     "config.train.log_every",
@@ -37,6 +39,8 @@ RESUMABLE = (
     "config.train.keep_newest",
     "config.train.keep_best",
     "config.train.profile_at",
+    "config.train.microbatches",
+    "config.train.profile_steps",
     "config.computed",  # each is compared when it is found again
 )
 
@@ -50,21 +54,6 @@ PER_HOST = (
     "config.init.audio",
     "config.init.run",
 )
-
-
-def pin_stage(config: Experiment, stage: str) -> Experiment:
-    """Says what is done with the experiment, `train` or `pretrain`.
-
-    Raises:
-        ConfigError: it was made for the other.
-    """
-    expected = config.computed.stage
-    if expected not in ("", stage):
-        raise ConfigError(
-            f"this is the configuration of another stage: say --mode={expected}, or leave "
-            "config.computed.stage empty"
-        )
-    return _pinned(config, stage=stage)
 
 
 def pin_data(config: Experiment, sets: Sequence[str], priors: Priors) -> Experiment:

@@ -26,8 +26,10 @@ from cad_jax.run.files import CHECKPOINTS
 from cad_jax.run.initialise import initial_parameters
 from cad_jax.settings.experiment import Experiment
 
-# What the InfoNCE terms reach: towers without adapters, projectors, temperatures.
-ALIGNMENT_PATH = re.compile("^(video_tower|audio_tower|align_video|align_audio|log_)(?!.*/lora_)")
+# What the contrastive terms reach: towers without adapters, projectors, temperatures and bias.
+ALIGNMENT_PATH = re.compile(
+    "^(video_tower|audio_tower|align_video|align_audio|log_|clip_bias$)(?!.*/lora_)"
+)
 _TOWER = re.compile("^(specific_)?(video|audio)_tower/")
 _NORM = re.compile("norm|/ln_")
 
@@ -39,7 +41,9 @@ def random_key(seed: int, name: str) -> jax.Array:
 
 def make_model(config: Experiment) -> FunctionalModel:
     """The detector's structure; makes no arrays."""
-    return FunctionalModel.create(lambda rngs: CAD(config.model, rngs=rngs))
+    return FunctionalModel.create(
+        lambda rngs: CAD(config.model, rngs=rngs, contrast=config.loss.contrast)
+    )
 
 
 def split_trainable(config: Experiment, names: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -52,7 +56,7 @@ def split_trainable(config: Experiment, names: Iterable[str]) -> tuple[list[str]
     """
     names = list(names)
     learns = match_rules(config.optimizer.trainable, names, table="trainable")
-    if config.computed.stage == "pretrain":
+    if config.stage == "pretrain":
         learns = {name: learns[name] and bool(ALIGNMENT_PATH.search(name)) for name in names}
     return [n for n in names if learns[n]], [n for n in names if not learns[n]]
 
@@ -181,7 +185,7 @@ def load_run(
         if step is None:
             raise CheckpointError(f"no checkpoint in {workdir}: nothing was saved there yet")
         config = Experiment.from_mapping(checkpoints.read_config(step))
-        mesh = mesh or make_mesh(config.mesh.data, config.mesh.fsdp)
+        mesh = mesh or make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
         placement = Placement(config, mesh, make_model(config))
         target = {name: placement.targets[name] for name in placement.names[0]}
         params = checkpoints.restore_params(step, target) | placement.init_frozen()

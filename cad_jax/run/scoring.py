@@ -4,8 +4,7 @@ Owns the compiled scoring step, which evaluation, validation and single-file pre
 """
 
 import functools
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -22,8 +21,7 @@ from data_pipelines.errors import UserError
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.pipeline import evaluation_batches
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.metrics.counts import count_scores
-from data_pipelines.metrics.ranking import auc
+from data_pipelines.loading.window import SyncShift
 from data_pipelines.records.clip import FRAME_RATE
 
 Scores = dict[str, np.ndarray]
@@ -40,16 +38,23 @@ class Scorer:
         model: the detector.
         config: gives the clip's cut and the batch size.
         mesh: the devices.
+        judge: what is said of each clip, see `clip_scores`.
 
     Attributes:
         model, mesh: as given.
     """
 
-    def __init__(self, model: FunctionalModel, config: Experiment, mesh: Mesh):
+    def __init__(
+        self,
+        model: FunctionalModel,
+        config: Experiment,
+        mesh: Mesh,
+        judge: Callable[[Outputs, Batch], dict[str, jax.Array]],
+    ):
         self._config, self.model, self.mesh = config, model, mesh
 
         def score(params: Params, batch: Batch) -> dict[str, jax.Array]:
-            scores = clip_scores(model.merge(params)(batch), batch)
+            scores = judge(model.merge(params)(batch), batch)
             rows = {"clip_index": batch["clip_index"], "valid": batch["valid"]}
             return scores | rows | {"faulty": faulty_scores(scores, batch)}
 
@@ -57,7 +62,7 @@ class Scorer:
         self._step = jax.jit(score, out_shardings=replicated(mesh))
 
     def batch(self, params: Mapping[str, jax.Array], batch: ClipBatch) -> Scores:
-        """Scores of one batch, see `clip_scores`; padding rows are left out.
+        """Scores of one batch; padding rows are left out.
 
         Raises:
             ScoreError: one is not finite although what it judges is there.
@@ -73,10 +78,21 @@ class Scorer:
         return {name: values[valid] for name, values in scores.items()}
 
     def split(
-        self, params: Mapping[str, jax.Array], source: TFRecordSource, title: str = ""
+        self,
+        params: Mapping[str, jax.Array],
+        source: TFRecordSource,
+        title: str = "",
+        shift: SyncShift | None = None,
     ) -> Scores:
-        """Scores of every clip of a split, in the source's order; a progress bar under `title`."""
-        batches = self._batches(source)
+        """Scores of every clip of a split, in the source's order.
+
+        Args:
+            params: of the model.
+            source: the clips.
+            title: of a progress bar; none without.
+            shift: takes the sound from elsewhere in the record; clips without room are left out.
+        """
+        batches = self._batches(source, shift)
         total = -(-len(source) // self._config.evaluation.batch_size)
         bar = tqdm(batches, title, total, leave=False, disable=not title or jax.process_index() > 0)
         parts = [self.batch(params, batch) for batch in bar]
@@ -84,16 +100,7 @@ class Scorer:
         order = np.argsort(scores["clip_index"])
         return {name: values[order] for name, values in scores.items()}
 
-    def aucs(self, params: Mapping[str, jax.Array], source: TFRecordSource) -> dict[str, float]:
-        """AUC of p_fake over a split by data set; nan where one holds a single class."""
-        scores = self.split(params, source)
-        labels = source.column("label")[scores["clip_index"]]
-        names = source.column("dataset")[scores["clip_index"]]
-        rows = {str(name): (names == name) & (labels >= 0) for name in np.unique(names)}
-        counts = {name: count_scores(labels[of], scores["p_fake"][of]) for name, of in rows.items()}
-        return {name: float(auc(of)) for name, of in counts.items()}
-
-    def _batches(self, source: TFRecordSource) -> Iterator[ClipBatch]:
+    def _batches(self, source: TFRecordSource, shift: SyncShift | None) -> Iterator[ClipBatch]:
         return iter(
             evaluation_batches(
                 source,
@@ -102,6 +109,7 @@ class Scorer:
                 process_index=jax.process_index(),
                 process_count=jax.process_count(),
                 workers=self._config.data.workers,
+                shift=shift,
             )
         )
 
@@ -109,23 +117,7 @@ class Scorer:
 @functools.lru_cache(maxsize=1)
 def make_scorer(config: Experiment, mesh: Mesh) -> Scorer:
     """The scoring step; compiled once for a training and the evaluation that follows it."""
-    return Scorer(make_model(config), config, mesh)
-
-
-def mean_auc(aucs: Mapping[str, float]) -> float:
-    """The figure by which checkpoints are chosen: the mean over data sets.
-
-    Scores of different sets are not comparable, so they are not pooled, and a small set counts as
-    much as a large one. A set with a single class has none and is left out; nan if all are.
-    """
-    defined = [value for value in aucs.values() if math.isfinite(value)]
-    return sum(defined) / len(defined) if defined else math.nan
-
-
-def validation_scalars(aucs: Mapping[str, float]) -> dict[str, float]:
-    """What is logged: `validation/auc`, which chooses, and with several data sets that of each."""
-    of_sets = {f"validation/auc/{name}": value for name, value in aucs.items()}
-    return {"validation/auc": mean_auc(aucs)} | (of_sets if len(aucs) > 1 else {})
+    return Scorer(make_model(config), config, mesh, clip_scores)
 
 
 def clip_scores(outputs: Outputs, batch: Batch) -> dict[str, jax.Array]:
@@ -161,7 +153,9 @@ def faulty_scores(scores: Mapping[str, jax.Array], batch: Batch) -> jax.Array:
     """[b]: whether a probability is not finite although its modality is there."""
     video, audio = batch["has_video"], batch["has_audio"]
     judged = {"p_fake": True, "p_video": video, "p_audio": audio, "p_mismatch": video & audio}
-    faults = [there & ~jnp.isfinite(scores[name]) for name, there in judged.items()]
+    faults = [
+        there & ~jnp.isfinite(scores[name]) for name, there in judged.items() if name in scores
+    ]
     return functools.reduce(jnp.logical_or, faults)
 
 

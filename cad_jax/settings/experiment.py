@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from cad_jax.settings.loss import LossConfig
+from cad_jax.settings.loss import LossConfig, needs_labels
 from cad_jax.settings.model import CADConfig
 from cad_jax.settings.optimizer import OptimizerConfig
 from cad_jax.settings.structure import structure, to_tree, unstructure
@@ -125,12 +125,14 @@ class MeshConfig:
     Attributes:
         data: how many devices hold a copy of the parameters each, or -1 for what `fsdp` leaves.
         fsdp: over how many devices each copy is spread, or -1 for what `data` leaves.
+        slices: TPU slices that only the data centre's network joins; `data` runs across them.
         sharding: (pattern, `fsdp` or `replicate`) rules over parameter names; the first that fits.
         shard_from: parameters of fewer entries are whole on every device.
     """
 
     data: int = -1
     fsdp: int = 1
+    slices: int = 1
     sharding: tuple[tuple[str, str], ...] = ((".*", "fsdp"),)
     shard_from: int = 2**16
 
@@ -147,9 +149,12 @@ class TrainConfig:
         checkpoint_every: a checkpoint is saved besides.
         keep_newest: how many of the newest checkpoints are kept. With 1 there is none to go back to
             when it is damaged.
-        keep_best: how many are kept besides, the best by validation AUC.
+        keep_best: how many are kept besides, the best by validation AUC; see `run.validation`.
         early_stop: stop after this many evaluations without a better AUC; 0 never.
-        profile_at: first of five profiled steps; 0 never.
+        profile_at: the first step that is traced, into the folder `profile`; 0 none.
+        profile_steps: how many are.
+        microbatches: each device passes its clips through the model in so many parts, one after
+            another, for one more forward pass: memory of one part, the gradient of the whole batch.
     """
 
     steps: int = 1000
@@ -160,10 +165,13 @@ class TrainConfig:
     keep_best: int = 1
     early_stop: int = 0
     profile_at: int = 0
+    profile_steps: int = 5
+    microbatches: int = 1
 
     def __post_init__(self) -> None:
-        least = {"evaluate_every": 0, "keep_best": 0}
-        least |= dict.fromkeys(("steps", "log_every", "checkpoint_every", "keep_newest"), 1)
+        least = dict.fromkeys(("evaluate_every", "keep_best", "profile_at"), 0)
+        positive = ("steps", "log_every", "checkpoint_every", "keep_newest", "profile_steps")
+        least |= dict.fromkeys((*positive, "microbatches"), 1)
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ValueError(f"{name} must be at least {bound}, not {getattr(self, name)}")
@@ -211,10 +219,9 @@ class Computed:
     """What a run finds out when it starts, and keeps; not meant to be set.
 
     A value that is there already, from a run's own `config.json`, must be the one that is found:
-    other data, other weights or another stage are refused.
+    other data or other weights are refused.
 
     Attributes:
-        stage: `train` or `pretrain`, by the mode.
         data: what each set that is trained on holds: its name, its number of clips, the hash of its
             records and of its preparation.
         video: hash of the picture tower's converted weights.
@@ -224,7 +231,6 @@ class Computed:
         priors: shares of forged clips.
     """
 
-    stage: Literal["", "train", "pretrain"] = ""
     data: tuple[str, ...] = ()
     video: str = ""
     audio: str = ""
@@ -238,6 +244,8 @@ class Experiment:
     """An experiment: the same configuration gives the same result.
 
     Attributes:
+        stage: `train` the detector, or `pretrain` its alignment path alone, without any label of
+            forgery; see `configs/pretrain.py`.
         data: what is trained and evaluated on.
         model: the detector.
         loss: the objective.
@@ -250,6 +258,7 @@ class Experiment:
         computed: what a run finds out when it starts.
     """
 
+    stage: Literal["train", "pretrain"] = "train"
     data: DataConfig = DataConfig()
     model: CADConfig = CADConfig()
     loss: LossConfig = LossConfig()
@@ -260,6 +269,14 @@ class Experiment:
     evaluation: EvaluationConfig = EvaluationConfig()
     seed: int = 0
     computed: Computed = Computed()
+
+    def __post_init__(self) -> None:
+        labelled = needs_labels(self.loss)
+        if self.stage == "pretrain" and labelled:
+            raise ValueError(
+                f"stage is 'pretrain', but loss.{labelled[0]} needs labels of forgery, or parts "
+                "that a pretraining leaves alone: set it to 0, or take configs/pretrain.py"
+            )
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "Experiment":

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 Layer = Literal["query", "key", "value", "out", "up", "down"]
 Dtype = Literal["float32", "bfloat16"]
+Remat = Literal["none", "dots", "all"]
 
 SYNC_RADIUS = 15  # bins of 40 ms that the sync curve and its loss reach either way
 
@@ -145,7 +146,9 @@ class CADConfig:
         compute_dtype: of matrix products; norms, softmax and outputs are float32 always.
         frozen_dtype: storage of the towers' weights that are not trained; their norms, and
             everything that is trained, are float32.
-        remat: recompute the towers' blocks in the backward pass instead of storing them.
+        remat: what of the towers' blocks is computed again in the backward pass instead of stored:
+            `none` (the fastest), `dots` (all but the linear layers' products) or `all` (the least
+            memory).
     """
 
     video: ViTConfig = dataclasses.field(default_factory=ViTConfig)
@@ -166,7 +169,7 @@ class CADConfig:
     streams: Literal["both", "video", "audio"] = "both"
     compute_dtype: Dtype = "float32"
     frozen_dtype: Dtype = "float32"
-    remat: bool = False
+    remat: Remat = "none"
 
     def __post_init__(self) -> None:
         _require_sizes(self)

@@ -1,8 +1,8 @@
-"""Gives access to clu's writers and hooks without TensorFlow.
+"""Gives access to clu's writers without TensorFlow.
 
 `clu.metric_writers` imports TensorFlow (1.5 GB, seconds of start-up) for one class, its summary
 writer. This module supplies that class over tensorboard's own event file writer before clu is
-imported. Import `metric_writers` and `periodic_actions` from here, never from clu.
+imported. Import `metric_writers` from here, never from clu.
 """
 
 # Generated protobuf modules have attributes that no type checker sees.
@@ -68,19 +68,19 @@ class EventFileSummaryWriter:
         self._events.add_event(event_pb2.Event(step=step, wall_time=time.time(), summary=summary))
 
 
-def _import_clu() -> tuple[types.ModuleType, types.ModuleType]:
+def _import_clu() -> types.ModuleType:
     name = "clu.metric_writers.summary_writer"
     if name not in sys.modules:
         stand_in = types.ModuleType(name)
         stand_in.SummaryWriter = EventFileSummaryWriter  # type: ignore[attr-defined]
         sys.modules[name] = stand_in
-    from clu import metric_writers, periodic_actions
+    from clu import metric_writers
 
     metric_writers.MetricWriter.register(EventFileSummaryWriter)
-    return metric_writers, periodic_actions
+    return metric_writers
 
 
 if TYPE_CHECKING:
-    from clu import metric_writers, periodic_actions
+    from clu import metric_writers
 else:
-    metric_writers, periodic_actions = _import_clu()
+    metric_writers = _import_clu()

@@ -1,79 +1,140 @@
-"""Where the time goes: clips/s, the share spent waiting for input, goodput, model FLOPs use."""
+"""How fast it goes: clips/s, the share spent waiting for input, MFU, memory, stragglers.
 
-import time
-from collections.abc import Iterator
+Owns the figures' definitions; that of the time, phase by phase, is `phases`.
+"""
+
+import collections
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
+
+import jax
+
+from cad_jax.telemetry.chips import chip_of
+from cad_jax.telemetry.phases import PhaseClock
 
 T = TypeVar("T")
 
-# Dense bf16 peak of one device in FLOP/s, from the makers' data sheets.
-PEAK_FLOPS = {
-    "NVIDIA A100": 312e12,
-    "NVIDIA H100": 989e12,
-    "NVIDIA H200": 989e12,
-    "TPU v4": 275e12,
-    "TPU v5 lite": 197e12,
-    "TPU v5p": 459e12,
-    "TPU v6 lite": 918e12,
-}
+# Steps that the host is ahead of the device: two under way keep it busy. Were it further ahead, it
+# would empty the loader's buffer and wait for input that the device has no use for yet.
+STEPS_AHEAD = 2
 
 
-def peak_flops(device_kind: str) -> float | None:
-    """bf16 peak of one device by its `device_kind`; None where it is not in the table."""
-    return next((peak for name, peak in PEAK_FLOPS.items() if device_kind.startswith(name)), None)
+def model_flops_use(flops: float, seconds: float, devices: int, device_kind: str) -> float | None:
+    """MFU (Chowdhery et al. 2022, arXiv 2204.02311, appendix B), the one definition of the project.
+
+    Args:
+        flops: what the model's definition asks for in that time, on all devices together;
+            recomputation is no use.
+        seconds: that it took.
+        devices: how many.
+        device_kind: JAX's name of them.
+
+    Returns:
+        The share of the devices' dense bf16 peak, whatever dtype is multiplied; None where the peak
+        or the FLOPs (nan: not counted) are not known.
+    """
+    chip = chip_of(device_kind)
+    return None if chip is None or math.isnan(flops) else flops / seconds / (chip.flops * devices)
 
 
 class StepClock:
-    """Measures a training loop between two reports.
-
-    Goodput is the share of all time since the clock was made that went into steps rather than
-    compilation, evaluation, checkpoints or start-up.
+    """Measures a training loop between two reports. Evaluation and checkpoints are no part of it.
 
     Args:
+        phases: told when the loop waits for input.
         clips_per_step: global batch size.
-        flops_per_step: of all devices together; None when unknown.
-        peak_flops: of all devices together; None when unknown.
+        flops_per_step: the model's, of all devices together.
+        devices: how many.
+        device_kind: JAX's name of them.
     """
 
     def __init__(
-        self, clips_per_step: int, flops_per_step: float | None, peak_flops: float | None
+        self,
+        phases: PhaseClock,
+        clips_per_step: int,
+        flops_per_step: float,
+        devices: int,
+        device_kind: str,
     ) -> None:
-        self._clips, self._flops, self._peak = clips_per_step, flops_per_step, peak_flops
-        self._born = time.perf_counter()
-        self._productive = 0.0
-        self.restart()
-
-    def restart(self) -> None:
-        """Starts a new interval; what passed since the last report counts as no step."""
-        self._start = time.perf_counter()
-        self._steps, self._waited = 0, 0.0
+        self._phases, self._clips, self._flops = phases, clips_per_step, flops_per_step
+        self._devices = (devices, device_kind)
+        self._under_way: collections.deque[jax.Array] = collections.deque()
+        self._steps, self._before = 0, phases.read()
 
     def input(self, batches: Iterator[T]) -> Iterator[T]:
         """Passes batches on, counting the time spent waiting for each."""
         while True:
-            before = time.perf_counter()
-            try:
-                batch = next(batches)
-            except StopIteration:
-                return
-            self._waited += time.perf_counter() - before
+            with self._phases.during("input"):
+                try:
+                    batch = next(batches)
+                except StopIteration:
+                    return
             yield batch
 
-    def tick(self) -> None:
-        """One step was dispatched."""
+    def tick(self, result: jax.Array) -> None:
+        """One step was dispatched and will give `result`; waits for the step `STEPS_AHEAD` ago."""
         self._steps += 1
+        self._under_way.append(result)
+        if len(self._under_way) > STEPS_AHEAD:
+            jax.block_until_ready(self._under_way.popleft())
 
     def report(self) -> dict[str, float]:
-        """Figures of the interval, which ends here; call when the device is done with it."""
-        now = time.perf_counter()
-        seconds = max(now - self._start, 1e-9)
-        self._productive += seconds
+        """Figures of the steps since the last report; call when the device is done with them.
+
+        Returns:
+            `clips_per_second`; `input_wait`, a share of that time; `mfu` where it is known;
+            `goodput` and `<phase>_seconds`, of the whole run.
+        """
+        spent = self._phases.read()
+        waited = spent.input - self._before.input
+        seconds = max(waited + spent.step - self._before.step, 1e-9)
         figures = {
             "clips_per_second": self._steps * self._clips / seconds,
-            "input_wait": self._waited / seconds,
-            "goodput": self._productive / max(now - self._born, 1e-9),
+            "input_wait": waited / seconds,
+            "goodput": spent.goodput,
+            **{f"{name}_seconds": value for name, value in vars(spent).items()},
         }
-        if self._flops and self._peak:
-            figures["mfu"] = self._steps * self._flops / seconds / self._peak
-        self.restart()
-        return figures
+        mfu = model_flops_use(self._steps * self._flops, seconds, *self._devices)
+        self._steps, self._before = 0, spent
+        return figures if mfu is None else figures | {"mfu": mfu}
+
+
+def memory_peak(devices: Sequence[jax.Device]) -> dict[str, float]:  # pyright: ignore[reportInvalidTypeForm]
+    """`memory_gb`: high water of the fullest device; nothing where a backend does not say."""
+    peaks = [(device.memory_stats() or {}).get("peak_bytes_in_use") for device in devices]
+    known = [peak for peak in peaks if peak is not None]
+    return {"memory_gb": max(known) / 1e9} if known else {}
+
+
+def compare_hosts(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """What only all hosts together show.
+
+    Args:
+        figures: of each host, `input_wait` and, where known, `memory_gb`.
+
+    Returns:
+        `memory_gb`: of the fullest device of all; `slowest_host`, where there are several: by what
+        share of the time the host that waits longest for its input waits longer than the median.
+        Steps themselves end together on all hosts, so that is what the others lose by it.
+    """
+    known = [host["memory_gb"] for host in figures if "memory_gb" in host]
+    compared = {"memory_gb": max(known)} if known else {}
+    if len(figures) > 1:
+        waits = [host["input_wait"] for host in figures]
+        compared["slowest_host"] = max(waits) - statistics.median(waits)
+    return compared
+
+
+def speed_line(figures: Mapping[str, float]) -> str:
+    """The figures for people; what is not known is left out."""
+    forms = {
+        "clips_per_second": "{:.1f} clips/s",
+        "input_wait": "{:.0%} waiting for input",
+        "goodput": "goodput {:.0%}",
+        "mfu": "MFU {:.1%}",
+        "memory_gb": "{:.1f} GB",
+        "slowest_host": "slowest host +{:.0%}",
+    }
+    return ", ".join(form.format(figures[name]) for name, form in forms.items() if name in figures)

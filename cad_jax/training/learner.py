@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from cad_jax.parallel.mesh import batch_shapes, make_mesh, replicated
+from cad_jax.flops import count_flops
+from cad_jax.losses.candidates import choose_form
+from cad_jax.parallel.mesh import batch_shapes, check_divides, replicated
 from cad_jax.run.checkpoint import TrainState
 from cad_jax.run.placement import Placement, make_model
 from cad_jax.training.optimizer import learning_rate, make_optimizer
@@ -34,14 +36,15 @@ class Learner(Placement):
             self._place_moment, jax.eval_shape(self.optimizer.init, params)
         )
         step = jax.ShapeDtypeStruct((), jnp.int32, sharding=replicated(self.mesh))
-        return TrainState(step, params, opt_state)
+        average = dict(params) if self.config.optimizer.ema_decay else {}
+        return TrainState(step, params, opt_state, average)
 
     @property
     def batch_target(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and shardings of a global training batch.
 
         Raises:
-            UserError: the batch does not divide by the devices.
+            UserError: the batch does not divide by devices and microbatches.
         """
         clip, model = self.config.data.clip, self.config.model
         row: dict[str, Any] = dict(blank_row(clip, -1))
@@ -52,10 +55,12 @@ class Learner(Placement):
                 f"{name}_features": jax.ShapeDtypeStruct(shape, jnp.uint16)
                 for name, shape in shapes.items()
             }
-        return batch_shapes(row, self.config.data.batch_size, self.mesh)
+        size, parts = self.config.data.batch_size, self.config.train.microbatches
+        check_divides(size, self.mesh, "config.data.batch_size", parts)
+        return batch_shapes(row, size, self.mesh)
 
     def init(self) -> TrainState:
-        """The trainable parameters and the optimiser before the first step, on their devices.
+        """The state before the first step, on its devices.
 
         Raises:
             UserError: as `initial_parameters`.
@@ -63,7 +68,9 @@ class Learner(Placement):
         params = self.init_trainable()
         empty = jax.jit(self.optimizer.init, out_shardings=self._state_shardings.opt_state)
         step = jax.device_put(jnp.int32(0), replicated(self.mesh))
-        return TrainState(step, params, empty(params))
+        # Copies, for the step consumes both.
+        average = jax.tree.map(jnp.copy, params) if self.target.average else {}
+        return TrainState(step, params, empty(params), average)
 
     @functools.cached_property
     def step(self) -> TrainStep:
@@ -74,9 +81,24 @@ class Learner(Placement):
             self.config.computed.priors,
             self.optimizer,
             learning_rate(self.config.optimizer, self.config.train.steps),
+            self.config.optimizer.ema_decay,
             self._state_shardings,
             self.mesh,
+            self.config.train.microbatches,
         )
+
+    @property
+    def contrast(self) -> str:
+        """How clips are told apart over the global batch, for people."""
+        config, clips = self.config.loss, self.config.data.batch_size
+        if not config.align_clip:
+            return "none, loss.align_clip is 0"
+        clip = self.config.data.clip
+        width = (clip.num_mouths or clip.frames) * self.config.model.embedding
+        form = config.info_nce
+        if form == "auto":
+            form = f"{choose_form(clips, width, self.mesh.size)} (chosen)"
+        return f"{config.contrast} over {clips} clips by {self.mesh.size} device(s): {form}"
 
     @property
     def _state_shardings(self) -> TrainState:
@@ -89,14 +111,21 @@ class Learner(Placement):
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 
-def model_flops(learner: Learner) -> float:
-    """FLOPs of one training step of the whole mesh, recomputation not counted.
+def model_flops(learner: Learner) -> int:
+    """FLOPs of one training step of the whole mesh, recomputation not counted; see `count_flops`.
 
-    Counted before any optimisation, as if on one device: what the model's definition asks for,
-    whatever a compiler makes of it. nan where the backend does not say.
+    What the model's definition asks for, whatever a compiler makes of it.
     """
     config = learner.config
-    plain = dataclasses.replace(config, model=dataclasses.replace(config.model, remat=False))
-    alone = Learner(plain, make_mesh(devices=jax.local_devices()[:1]), make_model(plain))
-    lowered = alone.step.lower(alone.target, alone.frozen_target, alone.batch_target)  # type: ignore[attr-defined]
-    return (lowered.cost_analysis() or {}).get("flops", float("nan"))
+    plain = dataclasses.replace(
+        config,
+        model=dataclasses.replace(config.model, remat="none"),
+        train=dataclasses.replace(config.train, microbatches=1),
+    )
+    return step_flops(Learner(plain, learner.mesh, make_model(plain)))
+
+
+def step_flops(learner: Learner) -> int:
+    """FLOPs of one training step of the whole mesh, recomputation counted; see `count_flops`."""
+    arguments = (learner.target, learner.frozen_target, learner.batch_target)
+    return count_flops(learner.step.trace(*arguments).jaxpr)  # type: ignore[attr-defined]

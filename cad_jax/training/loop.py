@@ -8,9 +8,11 @@ step computes is in `step`, what it needs in `learner`.
 import contextlib
 import dataclasses
 import itertools
+import json
 import logging
 import math
 import pathlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
@@ -29,21 +31,28 @@ from cad_jax.models.functional import Params
 from cad_jax.parallel import hosts
 from cad_jax.parallel.mesh import check_divides, make_mesh
 from cad_jax.run.checkpoint import Checkpoints, Progress, TrainState
-from cad_jax.run.files import CONFIG_FILE, LOCK_FILE
+from cad_jax.run.files import CONFIG_FILE, GOODPUT_FILE, LOCK_FILE
 from cad_jax.run.pins import (
     facts_of,
     pin_code,
     pin_data,
     pin_run,
-    pin_stage,
     pin_weights,
     refuse_other_experiment,
 )
 from cad_jax.run.placement import make_model
-from cad_jax.run.scoring import make_scorer, mean_auc, validation_scalars
+from cad_jax.run.validation import validate, validated
 from cad_jax.settings.experiment import Experiment
-from cad_jax.telemetry.clu_import import metric_writers, periodic_actions
-from cad_jax.telemetry.speed import StepClock, peak_flops
+from cad_jax.telemetry.chips import chip_of
+from cad_jax.telemetry.clu_import import metric_writers
+from cad_jax.telemetry.phases import PhaseClock
+from cad_jax.telemetry.profiler import ProfileWindow
+from cad_jax.telemetry.speed import (
+    StepClock,
+    compare_hosts,
+    memory_peak,
+    speed_line,
+)
 from cad_jax.telemetry.writers import create_writer
 from cad_jax.training.input import on_device
 from cad_jax.training.learner import Learner, model_flops
@@ -69,7 +78,8 @@ class TrainingError(UserError):
 def train(config: Experiment, workdir: str | pathlib.Path) -> bool:
     """Trains to `config.train.steps`, going on from the newest checkpoint in `workdir`.
 
-    Writes `config.json`, `parameters.txt`, `metrics.jsonl`, `tensorboard/` and `checkpoints/`.
+    Writes `config.json`, `parameters.txt`, `metrics.jsonl`, `goodput.json`, `tensorboard/` and
+    `checkpoints/`.
 
     Args:
         config: the experiment.
@@ -94,8 +104,10 @@ def train(config: Experiment, workdir: str | pathlib.Path) -> bool:
 
 
 def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) -> bool:
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-    check_divides(config.data.batch_size, mesh, "config.data.batch_size")
+    started = time.perf_counter()
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
+    microbatches = config.train.microbatches
+    check_divides(config.data.batch_size, mesh, "config.data.batch_size", microbatches)
     check_divides(config.evaluation.batch_size, mesh, "config.evaluation.batch_size")
     config, source, strata, validation = hosts.together(lambda: _open_data(config))
     hosts.refuse_different(facts_of(config))
@@ -106,7 +118,11 @@ def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) 
         log.info("%s: nothing left to train", workdir)
         return True
     writer = create_writer(workdir, int(state.step), is_lead=hosts.is_lead())
-    run = _Run(learner, checkpoints, writer, validation, learner.init_frozen(), progress)
+    log.info("contrast: %s", learner.contrast)
+    kept = workdir / GOODPUT_FILE if hosts.is_lead() else None
+    phases = PhaseClock(kept, int(state.step), started)
+    frozen = learner.init_frozen()
+    run = _Run(learner, checkpoints, writer, phases, validation, frozen, progress)
     try:
         return run.go_on(state, _batches(config, source, strata, int(state.step)))
     finally:
@@ -119,7 +135,7 @@ def _open_data(
     """The experiment with its data pinned; what is trained on, how often, and validated on."""
     source = open_training(config.data)
     strata = sample_training(config.data, source)
-    validation = open_evaluation(config.data, config.data.validation_split)
+    validation = validated(config, open_evaluation(config.data, config.data.validation_split))
     for split in config.data.test_splits:
         open_evaluation(config.data, split)  # better missing now than after the training
     priors = measure_priors(config.data, source, strata)
@@ -133,6 +149,7 @@ class _Run:
     learner: Learner
     checkpoints: Checkpoints
     writer: metric_writers.MetricWriter
+    phases: PhaseClock
     validation: TFRecordSource
     frozen: Params
     progress: Progress
@@ -146,27 +163,32 @@ class _Run:
         ahead = on_device(loaded, self.learner.mesh)
         batches, take_step, clock = self._compile(state, ahead)
         agreed, stopping = AgreedStop(self.learner.mesh), False
-        profile = self._profiler()
+        profile = self._profile_window()
         bar = tqdm(initial=start, total=config.steps, unit="step", disable=not hosts.is_lead())
-        with StopRequest() as stop, bar:
+        self.phases.enter("step")
+        with StopRequest() as stop, bar, profile:
             batches = clock.input(itertools.islice(batches, config.steps - start))
             for step, batch in enumerate(batches, start=start + 1):
+                profile.before(step)
                 with jax.transfer_guard("disallow"):
                     state, metrics = take_step(state, self.frozen, batch)
-                clock.tick()
+                profile.after(step, metrics)
+                clock.tick(metrics["loss"])
                 bar.update()
-                profile(step)
                 stopping = agreed(bool(stop), last=step == config.steps)
                 last = step == config.steps or stopping
                 if last or step % config.log_every == 0:
                     bar.set_postfix_str(self._log(step, metrics, clock))
                 if config.evaluates_at(step) and not stopping:
                     self._evaluate(state)
-                    clock.restart()  # the time it took is no step's
                 elif last or step % config.checkpoint_every == 0:
                     self._save(state, None)
                 if stopping or _is_stale(self.learner.config, self.progress):
                     break
+        with self.phases.during("checkpoint"):
+            self.checkpoints.wait()
+        self.phases.keep()
+        log.info("%s", self.phases.read().line())
         if stopping:
             reason = stop.signal_name or "another host stopped"
             log.warning("%s: saved at step %d", reason, int(state.step))
@@ -176,14 +198,15 @@ class _Run:
         self, state: TrainState, batches: Iterator[Batch]
     ) -> tuple[Iterator[Batch], Callable, StepClock]:
         """Compiles the step ahead, for the first batch's shapes; nothing recompiles later."""
-        first = next(batches)
-        compiled = self.learner.step.lower(state, self.frozen, first).compile()  # type: ignore[attr-defined]
-        peak = peak_flops(jax.devices()[0].device_kind)
-        clock = StepClock(
-            self.learner.config.data.batch_size,
-            model_flops(self.learner) if peak else None,
-            peak * self.learner.mesh.size if peak else None,
-        )
+        with self.phases.during("input"):
+            first = next(batches)
+        with self.phases.during("compile"):
+            compiled = self.learner.step.lower(state, self.frozen, first).compile()  # type: ignore[attr-defined]
+            kind = jax.devices()[0].device_kind
+            # Counting takes seconds, for nothing where MFU is not known anyway.
+            flops = float(model_flops(self.learner)) if chip_of(kind) else math.nan
+        clips, devices = self.learner.config.data.batch_size, self.learner.mesh.size
+        clock = StepClock(self.phases, clips, flops, devices, kind)
         return itertools.chain([first], batches), compiled, clock
 
     def _log(self, step: int, metrics: Metrics, clock: StepClock) -> str:
@@ -195,46 +218,45 @@ class _Run:
                 "start again in another --workdir"
             )
         speed = clock.report()
+        own = {"input_wait": speed["input_wait"], **memory_peak(jax.local_devices())}
+        speed |= compare_hosts([json.loads(host) for host in hosts.gather(json.dumps(own))])
         self.writer.write_scalars(step, values | {f"speed/{k}": v for k, v in speed.items()})
-        rate, wait = speed["clips_per_second"], speed["input_wait"]
-        return f"loss {values['loss']:.3f}, {rate:.1f} clips/s, {wait:.0%} waiting for input"
+        self.phases.keep()
+        return f"loss {values['loss']:.3f}, {speed_line(speed)}"
 
     def _evaluate(self, state: TrainState) -> None:
-        """Scores the validation split and saves what was scored."""
-        scorer, step = make_scorer(self.learner.config, self.learner.mesh), int(state.step)
-        aucs = scorer.aucs({**self.frozen, **state.params}, self.validation)
-        self.writer.write_scalars(step, validation_scalars(aucs))
-        self.progress = self.progress.after_evaluation(mean_auc(aucs), step)
-        self._save(state, mean_auc(aucs))
+        """Validates what training has come to, and saves it."""
+        config, mesh = self.learner.config, self.learner.mesh
+        step = int(state.step)  # waits for the steps under way, which are no part of what follows
+        with self.phases.during("evaluation"):
+            found = validate(config, mesh, {**self.frozen, **state.result}, self.validation)
+        self.writer.write_scalars(step, found.scalars())
+        self.progress = self.progress.after_evaluation(found.auc, step)
+        self._save(state, found.auc)
 
     def _save(self, state: TrainState, auc: float | None) -> None:
-        self.writer.flush()  # what a checkpoint covers must be on disk before it is
-        self.checkpoints.save(state, self.learner.config.to_mapping(), self.progress, auc)
+        step = int(state.step)
+        with self.phases.during("checkpoint"):
+            self.writer.flush()  # what a checkpoint covers must be on disk before it is
+            self.checkpoints.save(state, self.learner.config.to_mapping(), self.progress, auc)
+        self.phases.saved(step)
 
-    def _profiler(self) -> Callable[[int], object]:
-        first = self.learner.config.train.profile_at
-        if not first or not hosts.is_lead():
-            return lambda step: None
-        return periodic_actions.Profile(
-            logdir=self.checkpoints.directory.parent / "profile",
-            first_profile=first,
-            profile_duration_ms=None,
-            every_secs=None,
-        )
+    def _profile_window(self) -> ProfileWindow:
+        config, workdir = self.learner.config.train, self.checkpoints.directory.parent
+        first = config.profile_at if hosts.is_lead() else 0
+        return ProfileWindow(workdir / "profile", first, config.profile_steps)
 
 
 def _as_begun(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) -> Experiment:
     """The experiment with what the run in the work folder has pinned, or with its first pins."""
-    stage = config.computed.stage or "train"
     latest = checkpoints.latest_step()
     if latest is None:
         config = pin_run(config)
     else:
         saved = Experiment.from_mapping(checkpoints.read_config(latest))
-        pin_stage(saved, stage)
         refuse_other_experiment(saved.to_mapping(), config.to_mapping(), str(workdir))
         config = dataclasses.replace(config, computed=saved.computed)
-    return pin_code(pin_weights(pin_stage(config, stage)))
+    return pin_code(pin_weights(config))
 
 
 def _resume_or_init(

@@ -1,7 +1,10 @@
 """AdamW with warm-up, cosine decay and per-parameter rules, over the trainable parameters only."""
 
 from collections.abc import Mapping
+from typing import cast
 
+import jax
+import jax.numpy as jnp
 import optax
 
 from cad_jax.models.functional import Params
@@ -42,6 +45,21 @@ def make_optimizer(
         _scale_each(rates),
         optax.scale_by_learning_rate(learning_rate(config, steps)),
     )
+
+
+def follow(average: Params, params: Params, step: jax.Array, decay: float) -> Params:
+    """A moving average of the parameters, one step further; see `OptimizerConfig.ema_decay`.
+
+    Args:
+        average: before the step; empty where none is kept.
+        params: after the step.
+        step: steps taken before it.
+        decay: of the average.
+    """
+    if not average:
+        return {}
+    kept = jnp.minimum(decay, (1 + step) / (10 + step))
+    return cast(Params, optax.incremental_update(params, average, 1 - kept))
 
 
 def _add_weight_decay(decays: Mapping[str, float]) -> optax.GradientTransformation:

@@ -47,7 +47,7 @@ def store_features(config: Experiment) -> list[pathlib.Path]:
     Raises:
         UserError: a tower is trained; weights or sets are not there.
     """
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
     learner = Learner(config, mesh, make_model(config))
     _refuse_trained_towers(learner.names[0])
     folders, params = [], None

@@ -3,8 +3,8 @@
 Columns: `path` (required, relative to the folder); `split` (train, val, test); `label_video`,
 `label_audio`, `label_sync` (1, 0, -1 or empty for unknown); `method_video`, `method_audio`;
 `source_ids` (joined by `;`); `pair_id`; `has_video`, `has_audio` (yes: a file without it is an
-error). Everything else is kept as provenance. Without a manifest: every video, unlabelled, or
-labelled by folders such as real/ and fake/, 0_real/ and 1_fake/ (the option `labels`).
+error). Everything else is kept as provenance. Without a manifest: every video, unlabelled, or by
+the option `labels` all genuine, or as folders such as real/ and fake/, 0_real/ and 1_fake/ say.
 """
 
 import logging
@@ -44,7 +44,7 @@ _KNOWN_COLUMNS = frozenset(_LABEL_COLUMNS + _TEXT_COLUMNS + _OTHER_COLUMNS)
 
 
 def clips(
-    root: pathlib.Path, *, labels: Literal["manifest", "folders"] = "manifest"
+    root: pathlib.Path, *, labels: Literal["manifest", "folders", "genuine"] = "manifest"
 ) -> list[ClipSource]:
     """The folder's clips: those that the manifest names, else every video below it.
 
@@ -53,8 +53,9 @@ def clips(
     Args:
         root: the folder.
         labels: who states them: the manifest, or where there is none the names of the folders that
-            a video lies in. A genuine clip's picture and sound are, and belong together; of one
-            among the fakes only the picture is known to be forged.
+            a video lies in, or `genuine` for all of them, e.g. to pretrain on. A genuine clip's
+            picture and sound are, and belong together; of one among the fakes only the picture is
+            known to be forged.
 
     Raises:
         UserError: no such folder, no video in it, or a wrong manifest; names line and column. No
@@ -63,8 +64,8 @@ def clips(
     if not root.is_dir():
         raise UserError(f"no such folder: {root}; give the folder that holds {MANIFEST} or videos")
     manifest = root / MANIFEST
-    if manifest.exists() and labels == "folders":
-        raise UserError(f"{manifest} states the labels: remove it, or leave labels=folders out")
+    if manifest.exists() and labels != "manifest":
+        raise UserError(f"{manifest} states the labels: remove it, or leave labels={labels} out")
     rows = list(_manifest_rows(manifest) if manifest.exists() else _video_rows(root, labels))
     if not rows:
         what = f"{manifest} names no clip" if manifest.exists() else f"no video below {root}"
@@ -103,11 +104,11 @@ def _video_rows(root: pathlib.Path, labels: str) -> Iterator[dict[str, str]]:
     classes = {path: _classes(path) for path in paths}
     if labels == "folders":
         _check_classes(root, classes)
-    elif {REAL, FAKE} <= set().union(*classes.values()):
+    elif labels == "manifest" and {REAL, FAKE} <= set().union(*classes.values()):
         logging.warning("%s: its folders' names are labels: take --option labels=folders", root)
     for path, found in classes.items():
-        known = _FOLDER_LABELS[min(found)] if labels == "folders" and found else {}
-        yield {"path": path.as_posix(), **known}
+        stated = {"folders": found, "genuine": {REAL}}.get(labels)
+        yield {"path": path.as_posix(), **(_FOLDER_LABELS[min(stated)] if stated else {})}
 
 
 def _classes(path: pathlib.Path) -> set[int]:

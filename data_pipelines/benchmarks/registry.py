@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from data_pipelines.benchmarks import (
     avdeepfake1m,
+    avspeech,
     celebdf,
     dfdc,
     dftimit,
@@ -15,12 +16,15 @@ from data_pipelines.benchmarks import (
     idforge,
     kodf,
     lavdf,
+    lrs3,
+    voxceleb2,
 )
 from data_pipelines.benchmarks.base import Reader
 from data_pipelines.errors import UserError, nearest
 
 READERS: dict[str, Reader] = {
     "avdeepfake1m": avdeepfake1m.clips,
+    "avspeech": avspeech.clips,
     "celebdf": celebdf.clips,
     "dfdc": dfdc.clips,
     "dftimit": dftimit.clips,
@@ -30,7 +34,12 @@ READERS: dict[str, Reader] = {
     "idforge": idforge.clips,
     "kodf": kodf.clips,
     "lavdf": lavdf.clips,
+    "lrs3": lrs3.clips,
+    "voxceleb2": voxceleb2.clips,
 }
+
+# For pretraining: they have no forged clips, so none are lacking.
+GENUINE = frozenset({"avspeech", "lrs3", "voxceleb2"})
 
 
 def find_reader(name: str) -> Reader:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 
 from data_pipelines.benchmarks.listing import check_classes
-from data_pipelines.benchmarks.registry import READERS, find_reader, reader_options
+from data_pipelines.benchmarks.registry import GENUINE, READERS, find_reader, reader_options
 from data_pipelines.commands.run import run_cli
 from data_pipelines.errors import UserError
 from data_pipelines.media.settings import PrepareSettings
@@ -44,7 +44,7 @@ def _run(args: argparse.Namespace) -> int:
     )
     options = reader_options(args.reader, args.option)
     sources = find_reader(args.reader)(args.root, **options)
-    if args.reader != "folder" and not args.one_class:
+    if args.reader not in {"folder", *GENUINE} and not args.one_class:
         check_classes(sources)
     split = choose_split(sources, args.split)
     print(*split_lines(split, sources), compare(split, sources).line(), sep="\n")

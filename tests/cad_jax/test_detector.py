@@ -29,6 +29,11 @@ def write_sound(path, seconds):
     return path
 
 
+def test_a_pretraining_is_no_detector(finished_pretraining):
+    with pytest.raises(CheckpointError, match=r"knows nothing of forgeries: train a detector from"):
+        Detector.load(finished_pretraining[1])
+
+
 def test_sound_alone_is_judged_window_by_window(detector, tmp_path):
     verdict = detector.predict(write_sound(tmp_path / "voice.wav", 3.6))
     assert verdict["answer"] == "yes"

@@ -72,7 +72,7 @@ def test_every_setting_can_be_overridden(size):
         ("mesh.sharding=(('kernel$', 'fsdp'), ('.*', 'replicate'))", None),
         ("optimizer.clip_norm=2.0", 2.0),
         ("data.on_corrupt=skip", "skip"),
-        ("model.remat=True", True),
+        ("model.remat=all", "all"),
     ],
 )
 def test_what_was_locked_is_open(size, override, value):

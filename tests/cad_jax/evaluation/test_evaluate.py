@@ -14,6 +14,7 @@ from cad_jax.data import open_evaluation
 from cad_jax.evaluation.evaluate import clusters, evaluate, score_table
 from cad_jax.run.placement import load_run
 from cad_jax.run.scoring import make_scorer
+from cad_jax.run.validation import validate
 from cad_jax.settings.structure import ConfigError
 from cad_jax.training.loop import train
 from data_pipelines.loading.source import TFRecordSource
@@ -135,7 +136,8 @@ def test_validation_auc_is_that_of_the_table(finished_run, run, scorer):
     labels = source.column("label")
     fake, real = scores["p_fake"][labels == 1], scores["p_fake"][labels == 0]
     wins = (fake[:, None] > real).mean() + (fake[:, None] == real).mean() / 2
-    assert scorer.aucs(run.params, source) == {"drawn": pytest.approx(wins)}
+    found = validate(run.config, run.mesh, run.params, source)
+    assert found.of_sets == {"drawn": {"auc": pytest.approx(wins)}}
 
 
 def test_a_clip_that_was_not_scored_keeps_its_row_and_says_why(finished_run, run, scorer):

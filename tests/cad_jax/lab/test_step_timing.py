@@ -17,5 +17,5 @@ def test_times_a_step_and_counts_what_it_computes(small_experiment):
     assert "8 x cpu" in live.line()
     assert time_step(with_features(config), steps=1).model_flops < live.model_flops
     # recomputation is no use
-    remat = dataclasses.replace(config, model=dataclasses.replace(config.model, remat=True))
+    remat = dataclasses.replace(config, model=dataclasses.replace(config.model, remat="all"))
     assert time_step(remat, steps=1).model_flops == live.model_flops

@@ -1,6 +1,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from cad_jax.types import Outputs
 
 EVERYTHING = LossConfig(kl=0.3, adjustment=1.0)
 PRIORS = Priors(fake=0.7)
-SCALARS = ("clip_scale", "frame_scale")
+SCALARS = ("clip_scale", "frame_scale", "clip_bias")
 DIFFERENTIABLE = (
     "logit", "logit_video", "logit_audio", "logit_mismatch",
     "student_logit_video", "student_logit_audio", "predicted_video", "predicted_audio",
@@ -36,7 +37,7 @@ def value_and_grads(step, config, mesh):
     return total, terms, jax.tree.map(np.asarray, grads)
 
 
-@pytest.mark.parametrize("form", ["dense", "gather", "ring"])
+@pytest.mark.parametrize("form", ["auto", "dense", "gather", "ring"])
 def test_eight_devices_equal_one(make_step, mesh, one_device, form):
     step = make_step(16)
     want_total, want_terms, want = value_and_grads(step, EVERYTHING, one_device)
@@ -49,6 +50,23 @@ def test_eight_devices_equal_one(make_step, mesh, one_device, form):
     for name in DIFFERENTIABLE:
         assert np.any(want[name] != 0), name
         np.testing.assert_allclose(grads[name], want[name], rtol=2e-6, atol=1e-6, err_msg=name)
+
+
+def test_the_sigmoid_contrast_takes_its_bias_from_the_outputs(make_step, one_device):
+    """Nearly all pairs are no match: the bias is drawn down, and the softmax form ignores it."""
+    slopes = {}
+    for contrast in ("softmax", "sigmoid"):
+        config = LossConfig(contrast=contrast)
+        outputs, labels = make_step(16)
+        arrays = on_mesh(outputs, one_device), on_mesh(labels, one_device)
+
+        def loss(bias, config=config, arrays=arrays):
+            outputs = Outputs(**(arrays[0] | {"clip_bias": bias}))
+            return cad_losses(outputs, arrays[1], config, PRIORS, one_device)[0]
+
+        slopes[contrast] = float(jax.jit(jax.grad(loss))(jnp.float32(0.0)))
+    assert slopes["softmax"] == 0
+    assert slopes["sigmoid"] > 0.1
 
 
 def test_total_is_the_weighted_sum_of_means(make_step, one_device):

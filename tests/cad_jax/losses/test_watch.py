@@ -1,14 +1,17 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from cad_jax.lab.compile_report import count_collectives
 from cad_jax.losses.watch import (
+    RETRIEVAL_CLIPS,
     collapse_watch,
     embedding_std,
     retrieval_accuracy,
     sync_accuracy,
 )
-from cad_jax.parallel.mesh import put_batch, replicated
+from cad_jax.parallel.mesh import batch_sharding, make_mesh, put_batch, replicated
 from cad_jax.types import MaskedSum, Outputs
 
 
@@ -68,3 +71,38 @@ def test_every_figure_is_finite_and_the_same_on_eight_devices(make_step, mesh, o
             assert value.count > 0, name
         else:
             assert 0.5 < value < 1.1, name
+
+
+def watch_shapes(b, mesh):
+    """Outputs and labels of b clips as shapes on this mesh."""
+    split, whole = batch_sharding(mesh), replicated(mesh)
+
+    def shape(x):
+        lengths = (b, *x.shape[1:]) if x.ndim else ()
+        return jax.ShapeDtypeStruct(lengths, x.dtype, sharding=split if x.ndim else whole)
+
+    return lambda arrays: jax.tree.map(shape, arrays)
+
+
+def test_retrieval_looks_at_512_clips_and_gathers_no_more(make_step):
+    """Of 4,096 clips on eight devices; all of them would be 0.8 MB by the same count."""
+    outputs, labels = map(watch_shapes(4096, make_mesh(8, 1)), make_step(8))
+    watch = jax.jit(lambda outputs, labels: collapse_watch(Outputs(**outputs), labels))
+    program = watch.lower(outputs, labels).compile()
+    moved = count_collectives(program.as_text())
+    assert set(moved) <= {"all-gather", "all-reduce"}, moved
+    row = 8 * 6 * 4 + 8 + 4 + 1  # one side's frames of float32, and what says who is a candidate
+    assert 0 < moved["all-gather"][1] <= RETRIEVAL_CLIPS * row, moved
+    assert moved["all-reduce"][1] < 10_000, moved
+
+
+@pytest.mark.parametrize(("clips", "every"), [(512, 1), (1024, 2), (1030, 3)])
+def test_retrieval_takes_every_nth_clip(make_step, clips, every):
+    outputs, labels = jax.tree.map(jnp.asarray, make_step(clips))
+    figure = jax.jit(collapse_watch)(Outputs(**outputs), labels)["retrieval_accuracy"]
+    scalars = {k: v for k, v in outputs.items() if not v.ndim}
+    fewer = {k: v[::every] for k, v in outputs.items() if v.ndim}
+    some = {k: v[::every] for k, v in labels.items()}
+    want = jax.jit(collapse_watch)(Outputs(**fewer, **scalars), some)["retrieval_accuracy"]
+    assert figure.count == want.count > 20
+    assert figure.total == want.total

@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from cad_jax.models.cad import CAD
 from cad_jax.settings.model import LoRAConfig, WhisperConfig
 
 pytestmark = pytest.mark.slow
@@ -46,6 +47,7 @@ def test_shapes_and_dtypes_of_every_ablation(kind, ablation, make_batch, abstrac
         "shared_video": (b, k, d), "shared_audio": (b, k, d), "specific_video": (b, d),
         "specific_audio": (b, d), "predicted_video": (b, d), "predicted_audio": (b, d),
         "fused": (b, d), "sync_curve": (b, o), "clip_scale": (), "frame_scale": (),
+        "clip_bias": (),
     }  # fmt: skip
     other = {"grid_index": jnp.int32, "align_mask": bool, "speech_mask": bool}
     for name, leaf in outputs.items():
@@ -225,6 +227,16 @@ def test_grid_index_and_masks_follow_the_batch(separate_config, make_batch, appl
     np.testing.assert_array_equal(outputs["grid_index"], np.tile(np.arange(20), (3, 1)))
     np.testing.assert_array_equal(outputs["speech_mask"].sum(axis=1), [20, 10, 20])
     assert outputs["clip_scale"] == pytest.approx(1 / 0.07)
+    assert outputs["clip_bias"] == 0
+
+
+def test_the_sigmoid_contrast_has_a_bias_and_begins_as_in_siglip(shared_config):
+    """Zhai et al. 2023, section 3.2: temperature exp(log 10), bias -10."""
+    model = CAD(shared_config, rngs=nnx.Rngs(0), contrast="sigmoid")
+    assert float(model.log_clip_scale[...]) == pytest.approx(np.log(10))
+    assert float(model.log_frame_scale[...]) == pytest.approx(-np.log(0.07))
+    assert model.clip_bias is not None
+    assert float(model.clip_bias[...]) == -10.0
 
 
 def test_runs_sharded_over_clips_with_auto_axes(separate_config, make_batch, apply):

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from cad_jax.models.layers import Attention, Block, gelu, layer_norm, quick_gelu, run_blocks
+from cad_jax.models.layers import (
+    LONGEST_UNROLLED,
+    Attention,
+    Block,
+    gelu,
+    layer_norm,
+    quick_gelu,
+    run_blocks,
+)
 
 
 def attention(**options):
@@ -86,8 +94,29 @@ def test_rematerialisation_changes_no_gradient():
     def total(state, remat):
         return jnp.sum(run_blocks(nnx.merge(graphdef, state), x, remat=remat) ** 2)
 
-    kept, recomputed = (jax.grad(total)(state, remat) for remat in (False, True))
+    kept, recomputed = (jax.grad(total)(state, remat) for remat in ("none", "all"))
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), kept, recomputed
     )
-    assert "remat" in str(jax.make_jaxpr(jax.grad(total), static_argnums=1)(state, True))
+    assert "remat" in str(jax.make_jaxpr(jax.grad(total), static_argnums=1)(state, "all"))
+
+
+@pytest.mark.parametrize("remat", ["none", "dots", "all"])
+def test_a_long_stack_as_a_loop_equals_its_blocks_in_turn(remat):
+    blocks = nnx.List(Block(8, 2, rngs=nnx.Rngs(seed)) for seed in range(LONGEST_UNROLLED + 1))
+    graphdef, state = nnx.split(blocks)
+    x, mask = random(2, 3, 8), jnp.asarray([[True, True, False], [True, True, True]])
+
+    def looped(state):
+        return run_blocks(nnx.merge(graphdef, state), x, mask=mask, remat=remat)
+
+    def in_turn(state):
+        y = x
+        for block in nnx.merge(graphdef, state):
+            y = block(y, mask)
+        return y
+
+    assert "scan" in str(jax.make_jaxpr(looped)(state))
+    np.testing.assert_allclose(looped(state), in_turn(state), rtol=1e-5, atol=1e-6)
+    gradients = (jax.grad(lambda s, f=f: jnp.sum(f(s) ** 2))(state) for f in (looped, in_turn))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *gradients)

@@ -3,7 +3,14 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType
 
-from cad_jax.parallel.mesh import BATCH_AXES, batch_sharding, make_mesh, put_batch, replicated
+from cad_jax.parallel.mesh import (
+    BATCH_AXES,
+    batch_sharding,
+    keep_on_batch,
+    make_mesh,
+    put_batch,
+    replicated,
+)
 from data_pipelines.errors import UserError
 
 
@@ -56,3 +63,15 @@ def test_batches_that_do_not_fit_are_refused():
         put_batch({"x": np.ones((12, 3))}, mesh)
     with pytest.raises(ValueError, match=r"differ in their leading dimension: .*'y': 8"):
         put_batch({"x": np.ones((16, 3)), "y": np.ones(8)}, mesh)
+
+
+def test_slices_that_are_not_there_are_refused():
+    with pytest.raises(UserError, match=r"slices=2: the devices make up 1 slice\(s\)"):
+        make_mesh(8, 1, slices=2)
+
+
+def test_an_activation_is_kept_on_the_batch_only_where_there_is_a_mesh():
+    mesh, x = make_mesh(2, 4), np.ones((8, 3))
+    assert "sharding_constraint" not in str(jax.make_jaxpr(keep_on_batch)(x))
+    with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+        assert "sharding_constraint" in str(jax.make_jaxpr(keep_on_batch)(x))

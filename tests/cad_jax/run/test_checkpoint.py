@@ -16,7 +16,7 @@ def make_state(step, width=8):
         "tower/kernel": jnp.arange(4.0 * width).reshape(4, width) + step,
         "head/bias": jnp.ones(3),
     }
-    return TrainState(jnp.asarray(step), params, optax.adam(0.1).init(params))
+    return TrainState(jnp.asarray(step), params, optax.adam(0.1).init(params), {})
 
 
 def target_of(state, sharding=None):
@@ -35,6 +35,17 @@ def test_round_trip_with_config_and_progress(tmp_path):
     assert jax.tree.structure(restored) == jax.tree.structure(state)
     assert reopened.read_config(3) == {"seed": 1, "rules": [["a", 2.0]]}
     assert reopened.read_progress(3) == Progress(0.7, 2)
+
+
+def test_the_average_is_what_is_given_on_and_both_are_kept(tmp_path):
+    checkpoints, state = Checkpoints(tmp_path), make_state(3)
+    state = state._replace(average=jax.tree.map(lambda x: x + 0.5, state.params))
+    checkpoints.save(state, {}, Progress(), None)
+    checkpoints.wait()
+    restored = checkpoints.restore(3, target_of(state))
+    jax.tree.map(np.testing.assert_array_equal, restored, state)
+    given = checkpoints.restore_params(3, target_of(state.params))
+    jax.tree.map(np.testing.assert_array_equal, given, state.average)
 
 
 def test_restores_onto_another_mesh(tmp_path):

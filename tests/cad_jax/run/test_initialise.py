@@ -16,7 +16,6 @@ from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.structure import ConfigError
 from cad_jax.training.learner import Learner
 from cad_jax.training.loop import train
-from cad_jax.training.pretraining import as_pretraining
 from cad_jax.weights.convert import TowerWeights
 from cad_jax.weights.published import WeightsError
 from cad_jax.weights.store import write_tower
@@ -137,10 +136,11 @@ def test_no_such_run(small_experiment, tmp_path):
         all_parameters(with_init(small_experiment(), run=str(tmp_path / "gone")))
 
 
-def test_a_pretraining_trains_the_alignment_path_and_starts_a_training(small_experiment, tmp_path):
-    config = as_pretraining(small_experiment(train={"steps": 3}))
-    (tmp_path / "pretrained").mkdir()
-    assert train(config, tmp_path / "pretrained")
+def test_a_pretraining_trains_the_alignment_path_and_its_average_starts_a_training(
+    small_experiment, finished_pretraining, tmp_path
+):
+    config, workdir = finished_pretraining
+    shutil.copytree(workdir, tmp_path / "pretrained")
     fresh, run = all_parameters(config), load_run(tmp_path / "pretrained")
     moved = {name for name in fresh if not np.array_equal(fresh[name], run.params[name])}
     tops = {name.split("/")[0] for name in moved}
@@ -148,7 +148,10 @@ def test_a_pretraining_trains_the_alignment_path_and_starts_a_training(small_exp
         top for top in tops if top.startswith("log_")
     }
     assert not [name for name in moved if is_adapter(name)]
-    assert Checkpoints(tmp_path / "pretrained", read_only=True).read_progress(3).best_auc == -1
+    state = Learner(config, run.mesh, make_model(config)).target
+    saved = Checkpoints(workdir, read_only=True).restore(run.step, state)
+    assert equal(run.params, saved.average, saved.average)
+    assert not equal(run.params, saved.params, ["log_clip_scale"])
 
     short = {"steps": 2, "evaluate_every": 0}
     begun = with_init(small_experiment(train=short), run=str(tmp_path / "pretrained"))

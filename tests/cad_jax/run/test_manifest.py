@@ -15,7 +15,7 @@ from cad_jax.run.manifest import MANIFEST_FILE, DamageError, check_manifest, wri
 
 def make_state(step):
     params = {"kernel": jnp.arange(12.0).reshape(3, 4) + step, "bias": jnp.ones(3)}
-    return TrainState(jnp.asarray(step), params, optax.adam(0.1).init(params))
+    return TrainState(jnp.asarray(step), params, optax.adam(0.1).init(params), {})
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,12 @@ import pytest
 
 from cad_jax.parallel.mesh import make_mesh
 from cad_jax.run.checkpoint import CheckpointError, Checkpoints, Progress, TrainState
-from cad_jax.run.pins import code_hash, pin_code, pin_stage
+from cad_jax.run.pins import code_hash, pin_code
 from cad_jax.run.placement import load_run, make_model
 from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.structure import ConfigError
 from cad_jax.training.learner import Learner
 from cad_jax.training.loop import train
-from cad_jax.training.pretraining import as_pretraining
 from data_pipelines.synthetic.drawn import write_drawn_set
 
 pytestmark = pytest.mark.slow
@@ -47,7 +46,7 @@ def go_on(config: Experiment, workdir, steps, auc):
     state = checkpoints.restore(checkpoints.latest_step(), learner.target)
     for step in steps:
         params = jax.tree.map(lambda array: array + 1, state.params)
-        moved = TrainState(np.int32(step), params, state.opt_state)
+        moved = TrainState(np.int32(step), params, state.opt_state, {})
         checkpoints.save(moved, config.to_mapping(), Progress(), auc)
     checkpoints.close()
 
@@ -63,7 +62,6 @@ def experiment(small_experiment, tmp_path):
 def test_a_run_says_what_it_was_trained_on(finished_run):
     _, workdir = finished_run
     computed = saved_config(workdir).computed
-    assert computed.stage == "train"
     assert computed.code == code_hash()
     (described,) = computed.data
     assert re.fullmatch(
@@ -128,13 +126,9 @@ def test_parameters_of_the_pinned_step_that_are_others_are_refused(
         train(config, tmp_path / "run")
 
 
-def test_another_stage_is_refused(small_experiment, tmp_path):
-    config = as_pretraining(small_experiment(train={"steps": 1}))
-    assert train(config, tmp_path)
-    with pytest.raises(ConfigError, match="another stage: say --mode=pretrain"):
-        train(small_experiment(train={"steps": 1}), tmp_path)
-    with pytest.raises(ConfigError, match="another stage: say --mode=pretrain"):
-        pin_stage(saved_config(tmp_path), "train")
+def test_another_stage_is_refused(small_experiment, finished_pretraining):
+    with pytest.raises(ConfigError, match=r"config\.stage was 'pretrain', now 'train'"):
+        train(small_experiment(), finished_pretraining[1])
 
 
 def test_other_code_is_reported(small_experiment, caplog):

@@ -1,5 +1,7 @@
 """What is trained is float32, what is frozen as configured; large parameters are spread."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -12,6 +14,7 @@ from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.optimizer import OptimizerConfig
 from cad_jax.training.learner import Learner
 from configs.cad import get_config
+from configs.pretrain import get_config as get_pretraining
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +34,8 @@ def learner(config: Experiment, fsdp: int = 1) -> Learner:
 
 @pytest.mark.parametrize("optimizer", [{}, EVERYTHING], ids=["adapters", "everything"])
 def test_trained_parameters_and_their_moments_are_float32(optimizer):
-    target = learner(b16(**optimizer)).target
+    target = learner(b16(**optimizer, ema_decay=0.9)).target
+    assert target.average == target.params
     assert {leaf.dtype for leaf in target.params.values()} == {jnp.dtype("float32")}
     (adam,) = (s for s in target.opt_state if isinstance(s, optax.ScaleByAdamState))
     for moments in (adam.mu, adam.nu):
@@ -96,10 +100,19 @@ def test_a_pretraining_trains_the_alignment_path_alone():
     names = make_model(config).shapes
     everything, _ = split_trainable(config, names)
     assert len(everything) == len(names)
-    stage = Experiment.from_mapping(config.to_mapping() | {"computed": {"stage": "pretrain"}})
-    alignment, frozen = split_trainable(stage, names)
+    pretraining = Experiment.from_mapping(get_pretraining("size=b16").to_dict())
+    alignment, frozen = split_trainable(pretraining, names)
     assert {name.split("/")[0] for name in alignment} == {
         "video_tower", "audio_tower", "align_video", "align_audio",
         "log_clip_scale", "log_frame_scale",
     }  # fmt: skip
     assert any("lora" in name for name in frozen)
+
+
+def test_the_sigmoid_contrast_has_one_parameter_more_in_the_alignment_path():
+    softmax = Experiment.from_mapping(get_pretraining("size=b16").to_dict())
+    loss = dataclasses.replace(softmax.loss, contrast="sigmoid")
+    sigmoid = dataclasses.replace(softmax, loss=loss)
+    plain, more = (split_trainable(c, make_model(c).shapes)[0] for c in (softmax, sigmoid))
+    assert set(more) - set(plain) == {"clip_bias"}
+    assert set(plain) < set(more)

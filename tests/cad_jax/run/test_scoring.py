@@ -1,36 +1,15 @@
-"""Which figure chooses a checkpoint; a score that is not a number is no missing modality."""
-
-import math
+"""A score that is not a number is no missing modality."""
 
 import jax.numpy as jnp
 import pytest
 
 from cad_jax.data import open_evaluation
 from cad_jax.run.placement import load_run
-from cad_jax.run.scoring import (
-    ScoreError,
-    faulty_scores,
-    make_scorer,
-    mean_auc,
-    validation_scalars,
-)
+from cad_jax.run.scoring import ScoreError, faulty_scores, make_scorer
 
 pytestmark = pytest.mark.slow
 
 NAN = float("nan")
-
-
-def test_the_mean_of_data_sets_that_have_both_classes():
-    assert mean_auc({"a": 0.9, "b": 0.5, "genuine only": NAN}) == pytest.approx(0.7)
-    assert mean_auc({"a": 0.9}) == 0.9
-    assert math.isnan(mean_auc({"genuine only": NAN}))
-
-
-def test_several_data_sets_are_logged_apart():
-    assert validation_scalars({"a": 0.9}) == {"validation/auc": 0.9}
-    scalars = validation_scalars({"a": 0.9, "b": 0.5})
-    assert scalars.pop("validation/auc") == pytest.approx(0.7)
-    assert scalars == {"validation/auc/a": 0.9, "validation/auc/b": 0.5}
 
 
 def test_nan_is_a_fault_only_where_the_modality_is_there():

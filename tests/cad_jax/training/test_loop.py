@@ -36,10 +36,10 @@ def deterministic(row):
     return {name: value for name, value in row.items() if not name.startswith("speed/")}
 
 
-def final_params(workdir, config):
+def final_state(workdir, config):
     checkpoints = Checkpoints(workdir, read_only=True)
     learner = Learner(config, make_mesh(1, -1), make_model(config))
-    return checkpoints.restore_params(config.train.steps, learner.target.params)
+    return checkpoints.restore(config.train.steps, learner.target)
 
 
 def same_run(first, second, config):
@@ -48,7 +48,7 @@ def same_run(first, second, config):
     for step, row in curves[0].items():
         assert deterministic(row) == deterministic(curves[1][step]), f"step {step}"
     jax.tree.map(
-        np.testing.assert_array_equal, final_params(first, config), final_params(second, config)
+        np.testing.assert_array_equal, final_state(first, config), final_state(second, config)
     )
 
 
@@ -113,11 +113,54 @@ def test_trains_logs_and_saves(finished_run):
     assert 0 <= checkpoints.read_progress(6).best_auc <= 1
 
 
+def test_every_second_of_a_run_is_logged_by_phase(finished_run):
+    _, workdir = finished_run
+    row = losses(workdir)[6]
+    kept = json.loads((workdir / "goodput.json").read_text())["seconds"]
+    for phase in ("start", "compile", "input", "step", "checkpoint", "evaluation"):
+        assert 0 < row[f"speed/{phase}_seconds"] <= kept[phase], phase
+    assert row["speed/lost_seconds"] == kept["lost"] == 0
+    assert row["speed/goodput"] < kept["step"] / row["speed/step_seconds"]
+    assert not {"speed/mfu", "speed/memory_gb", "speed/slowest_host"} & row.keys()  # a CPU, alone
+
+
+def test_what_a_killed_process_did_after_its_checkpoint_is_lost(
+    small_experiment, workdir, run_process
+):
+    config = small_experiment(train={"steps": 4000, "evaluate_every": 0, "checkpoint_every": 40})
+    process = run_process(config, workdir)
+    wait_for_step(workdir, 40, process)
+    time.sleep(0.5)
+    process.kill()
+    process.wait()
+    before = json.loads((workdir / "goodput.json").read_text())
+    covered = before["at_checkpoint"][str(Checkpoints(workdir, read_only=True).latest_step())]
+    lost = sum(before["seconds"][phase] - covered[phase] for phase in ("input", "step"))
+    assert lost > 0
+
+    process = run_process(config, workdir)
+    wait_for_step(workdir, max(map(int, before["at_checkpoint"])) + 40, process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 143
+    after = json.loads((workdir / "goodput.json").read_text())["seconds"]
+    assert after["lost"] == pytest.approx(lost)
+    for phase in ("start", "compile"):
+        assert after[phase] > before["seconds"][phase], phase
+    assert after["step"] > before["seconds"]["step"] - lost
+
+
+def test_a_window_of_steps_is_profiled(small_experiment, workdir):
+    config = small_experiment(train={"steps": 3, "profile_at": 2, "profile_steps": 1})
+    assert train(config, workdir)
+    assert list((workdir / "profile").rglob("*.xplane.pb"))
+
+
 def test_resumes_bit_for_bit_after_kill_with_other_workers(
     small_experiment, workdir, tmp_path, run_process
 ):
     rhythm = {"steps": 16, "evaluate_every": 8, "checkpoint_every": 4}
-    config = small_experiment(train=rhythm)
+    average = {"ema_decay": 0.9}
+    config = small_experiment(train=rhythm, optimizer=average)
     assert run_process(config, tmp_path / "whole").wait(timeout=300) == 0
 
     process = run_process(config, workdir)
@@ -126,7 +169,7 @@ def test_resumes_bit_for_bit_after_kill_with_other_workers(
     process.wait()
     assert Checkpoints(workdir, read_only=True).latest_step() < 16
 
-    resumed = small_experiment(train=rhythm, data={"workers": 2})
+    resumed = small_experiment(train=rhythm, data={"workers": 2}, optimizer=average)
     process = run_process(resumed, workdir)
     assert process.wait(timeout=300) == 0
     same_run(tmp_path / "whole", workdir, config)
@@ -182,6 +225,15 @@ def test_batches_that_the_devices_cannot_share_are_refused_at_once(
 ):
     config = small_experiment(**{section: {"batch_size": 12}})
     with pytest.raises(UserError, match=rf"{section}\.batch_size of 12 clips does not divide"):
+        train(config, workdir)
+
+
+def test_microbatches_that_do_not_divide_are_refused_before_the_data_are_opened(
+    small_experiment, workdir
+):
+    config = small_experiment(data={"path": "nowhere"}, train={"microbatches": 2})
+    match = "8 clips does not divide by 8 devices in 2 microbatches: choose a multiple of 16"
+    with pytest.raises(UserError, match=match):
         train(config, workdir)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 
 from cad_jax.settings.optimizer import OptimizerConfig
-from cad_jax.training.optimizer import learning_rate, make_optimizer
+from cad_jax.training.optimizer import follow, learning_rate, make_optimizer
 
 SHAPES = {n: jax.ShapeDtypeStruct((3,), jnp.float32) for n in ("tower/kernel", "tower/lora_a")}
 
@@ -49,3 +49,14 @@ def test_matches_adamw_in_numpy():
             reference[name] -= 0.1 * (2.0 if lora else 1.0) * step
     for name, expected in reference.items():
         np.testing.assert_allclose(params[name], expected, rtol=1e-5)
+
+
+def test_a_moving_average_in_numpy():
+    values = np.float32([[1, 2, 3], [4, 0, -2], [0, 1, 0]])
+    average, expected = {"x": jnp.asarray(values[0])}, values[0]
+    for step, value in enumerate(values[1:]):
+        average = follow(average, {"x": jnp.asarray(value)}, jnp.int32(step), 0.15)
+        kept = (1 / 10, 0.15)[step]  # the second would be 2 / 11
+        expected = kept * expected + (1 - kept) * value
+    np.testing.assert_allclose(average["x"], expected, rtol=1e-6)
+    assert follow({}, {"x": jnp.ones(1)}, jnp.int32(0), 0.0) == {}

@@ -48,12 +48,13 @@ def run(number: int, port: str, folder: pathlib.Path, what: str) -> int:
         hosts.together(fail if what == "fail" else lambda: None)
         mesh = make_mesh(2, 2)
         spread, whole = batch_sharding(mesh), replicated(mesh)
-        shardings = TrainState(whole, {"x": spread}, ())
+        shardings = TrainState(whole, {"x": spread}, (), {})
         start = jax.jit(
-            lambda: TrainState(jnp.int32(0), {"x": jnp.arange(8.0)}, ()), out_shardings=shardings
+            lambda: TrainState(jnp.int32(0), {"x": jnp.arange(8.0)}, (), {}),
+            out_shardings=shardings,
         )
         step = jax.jit(
-            lambda s: TrainState(s.step + 1, {"x": forward(s.params["x"])}, ()),
+            lambda s: TrainState(s.step + 1, {"x": forward(s.params["x"])}, (), {}),
             out_shardings=shardings,
         )
         checkpoints, state = Checkpoints(folder), start()

@@ -150,3 +150,14 @@ def test_the_real_manifest(media):
     assert len(clips) == 131
     assert all(clip.path.exists() for clip in clips)
     assert sum(clip.label_video == 0 and clip.label_audio == 0 for clip in clips) >= 40
+
+
+def test_all_clips_may_be_said_to_be_genuine(root):
+    (root / "fake").mkdir()
+    (root / "fake" / "a.mp4").write_bytes(b"x")
+    (clip,) = folder.clips(root, labels="genuine")
+    assert (clip.label_video, clip.label_audio, clip.label_sync) == (0, 0, 1)
+    assert (clip.method_video, clip.method_audio) == ("none", "none")
+    (root / "manifest.csv").write_text("path\nfake/a.mp4\n")
+    with pytest.raises(UserError, match="remove it, or leave labels=genuine out"):
+        folder.clips(root, labels="genuine")

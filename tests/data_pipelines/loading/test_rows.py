@@ -11,6 +11,7 @@ from data_pipelines.loading.rows import EvaluationRow, TrainingRow
 from data_pipelines.loading.settings import AugmentConfig, ClipSpec
 from data_pipelines.loading.source import Sample
 from data_pipelines.loading.transforms import clip_row
+from data_pipelines.loading.window import SyncShift
 
 SPEC = ClipSpec(seconds=0.4, frames=2, image_size=16)
 SHIFT = AugmentConfig(sync_shift=1.0, sync_shift_seconds=(0.2, 0.3))
@@ -160,3 +161,28 @@ def test_evaluation_takes_the_middle(write_source, make_clip):
     row = EvaluationRow(source, SPEC)(0)
     assert (picture_start(row), sound_start(row)) == (5, 5 * 640)
     assert row["valid"]
+
+
+def test_a_shifted_evaluation_row_is_a_function_of_seed_and_name(write_source, make_clip):
+    names = ("a", "b", "c", "d")
+    source = write_source([make_clip(30, name=name) for name in names])
+    shift = SyncShift(seed=3, seconds=(0.2, 0.3))
+    rows = [EvaluationRow(source, SPEC, shift)(place) for place in range(4)]
+    shifts = [sound_start(row) / 16000 - picture_start(row) / 25 for row in rows]
+    assert all(0.2 - 1e-4 <= abs(found) <= 0.3 + 1e-4 for found in shifts)
+    assert len(set(shifts)) == 4
+    assert [row["label_sync"] for row in rows] == [0] * 4
+    assert [row["clip_index"] for row in rows] == list(range(4))
+
+    back = [EvaluationRow(source.subset([3, 2, 1, 0]), SPEC, shift)(place) for place in range(4)]
+    for row, again in zip(rows, back[::-1], strict=True):
+        np.testing.assert_array_equal(row["waveform"], again["waveform"])
+        np.testing.assert_array_equal(row["frames"], again["frames"])
+    other = EvaluationRow(source, SPEC, SyncShift(seed=4, seconds=(0.2, 0.3)))(0)
+    assert sound_start(other) != sound_start(rows[0])
+
+
+def test_a_clip_without_room_for_a_shift_is_not_valid(write_source, make_clip):
+    source = write_source([make_clip(12)])
+    row = EvaluationRow(source, SPEC, SyncShift(seed=0, seconds=(0.2, 0.3)))(0)
+    assert (bool(row["valid"]), int(row["clip_index"])) == (False, 0)

@@ -1,0 +1,109 @@
+"""Devices that are not at hand, for their own compiler to compile for: TPU slices and GPU boxes.
+
+The compilers of both come as packages (extras `tpu` and `cuda`) and need no hardware.
+"""
+
+import importlib.util
+import os
+import re
+from typing import Any
+
+import jax
+from jax.experimental import topologies
+
+from data_pipelines.errors import UserError
+
+_TPU_ENVIRONMENT = {
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "true",
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+}
+_GPU_ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1"}
+# There is no device to try kernels on.
+_GPU_FLAGS = "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false"
+
+# Name -> (description, streaming multiprocessors, compute capability, shared memory of each and
+# what a block may take of it, L2, bandwidth in bytes/s, memory in bytes).
+_GPUS: dict[str, tuple[str, int, tuple[int, int], int, int, int, int, int]] = {
+    "a100": (
+        "NVIDIA A100-SXM4-80GB", 108, (8, 0), 167_936, 166_912, 41_943_040,
+        2_039_000_000_000, 85_094_825_984,
+    ),
+    "h100": (
+        "NVIDIA H100 80GB HBM3", 132, (9, 0), 233_472, 232_448, 52_428_800,
+        3_352_320_000_000, 84_929_347_584,
+    ),
+    "h200": (
+        "NVIDIA H200", 132, (9, 0), 233_472, 232_448, 62_914_560,
+        4_800_000_000_000, 150_754_820_096,
+    ),
+}  # fmt: skip
+
+
+def topology_devices(name: str, slices: int = 1) -> list[Any]:
+    """The devices of a TPU slice (`v5e:4x4`, `v5p:4x4x4`) or of a GPU box (`h100:8`).
+
+    To be called before JAX has made any device of its own.
+
+    Args:
+        name: kind and arrangement; of TPUs as their compiler names them.
+        slices: how many such slices, joined by the data centre's network.
+
+    Raises:
+        UserError: the name says nothing, or the compiler is not installed.
+    """
+    kind, _, arrangement = name.partition(":")
+    jax.config.update("jax_platforms", "cpu")
+    if kind in _GPUS:
+        return _gpus(kind, arrangement, slices)
+    if not re.fullmatch(r"v\d+[a-z]*", kind) or not re.fullmatch(r"\d+(x\d+)*", arrangement):
+        raise UserError(
+            f"topology {name!r}: name a TPU slice such as v5e:4x4, v5p:4x4x4 or v6e:16x16, or a "
+            f"box of GPUs such as h100:8 ({', '.join(_GPUS)})"
+        )
+    if importlib.util.find_spec("libtpu") is None:
+        raise UserError("the TPU compiler is not installed: pip install 'cad-jax[tpu]'")
+    for variable, value in _TPU_ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
+    several = {"num_slices": slices} if slices > 1 else {}
+    try:
+        return topologies.get_topology_desc(platform="tpu", topology_name=name, **several).devices
+    except Exception as error:  # the compiler's own errors have no common type
+        text = " ".join(str(error).split())
+        raise UserError(f"topology {name!r}: the TPU compiler says: {text[:200]}") from error
+
+
+def _gpus(kind: str, arrangement: str, slices: int) -> list[Any]:
+    if slices > 1 or not arrangement.isdecimal() or int(arrangement) < 1:
+        raise UserError(
+            f"topology {kind}:{arrangement}: say how many GPUs one box has, as {kind}:8"
+        )
+    if importlib.util.find_spec("jax_plugins.xla_cuda12") is None:
+        raise UserError("the GPU compiler is not installed: pip install 'cad-jax[cuda]'")
+    for variable, value in _GPU_ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_GPU_FLAGS}"
+    return topologies.get_topology_desc(
+        platform="cuda", target_config=_target(kind), topology=f"1x1x{arrangement}"
+    ).devices
+
+
+def _target(kind: str) -> str:
+    """XLA's description of a GPU, as text of its GpuTargetConfig."""
+    name, cores, (major, minor), shared, shared_block, cache, bandwidth, memory = _GPUS[kind]
+    return f"""
+        gpu_device_info {{
+          threads_per_block_limit: 1024 threads_per_warp: 32 threads_per_core_limit: 2048
+          shared_memory_per_block: 49152 shared_memory_per_block_optin: {shared_block}
+          shared_memory_per_core: {shared} core_count: {cores} fpus_per_core: 128
+          block_dim_limit_x: 2147483647 block_dim_limit_y: 65535 block_dim_limit_z: 65535
+          registers_per_core_limit: 65536 registers_per_block_limit: 65536
+          memory_bandwidth: {bandwidth} l2_cache_size: {cache} clock_rate_ghz: 1.98
+          device_memory_size: {memory}
+          cuda_compute_capability {{ major: {major} minor: {minor} }}
+        }}
+        platform_name: "CUDA"
+        dnn_version_info {{ major: 9 minor: 8 }}
+        runtime_version {{ major: 12 minor: 9 }}
+        device_description_str: "{name}"
+    """
