@@ -60,7 +60,7 @@ ALLOWED = {
         "data_pipelines.media data_pipelines.preparation data_pipelines.records"
     ),
     "cad_jax.lab": (
-        "data losses models numerics parallel run settings telemetry training weights "
+        "data flops losses models numerics parallel run settings telemetry training weights "
         "data_pipelines.audit data_pipelines.errors data_pipelines.loading data_pipelines.records"
     ),
     "cad_jax.commands": (

@@ -10,18 +10,19 @@ import dataclasses
 import math
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
+from cad_jax.flops import count_flops
 from cad_jax.lab.topology import topology_devices
 from cad_jax.parallel.mesh import make_mesh
 from cad_jax.run.placement import make_model
 from cad_jax.settings.experiment import Experiment, MeshConfig
 from cad_jax.telemetry.chips import Chip, chip_of
-from cad_jax.training.learner import Learner, model_flops, step_flops
+from cad_jax.training.learner import Learner, model_flops, traced_step
 from data_pipelines.errors import UserError
 
 _COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
@@ -129,14 +130,18 @@ def compile_report(
     Raises:
         UserError: mesh, rules or batch size do not fit, or the step does not fit into the memory.
     """
-    slices = config.mesh.slices
-    devices = topology_devices(topology, slices) if topology else devices_for(config.mesh)
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, devices, slices=slices)
+    mesh, quick = config.mesh, topology.startswith("v") and not thorough
+    devices = topology_devices(topology, mesh.slices) if topology else devices_for(mesh)
+    return _report(config, devices, quick=quick)
+
+
+def _report(config: Experiment, devices: Sequence[Any] | None, *, quick: bool) -> CompileReport:
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, devices, slices=config.mesh.slices)
     learner = Learner(config, mesh, make_model(config))
     state, frozen = learner.target, learner.frozen_target
-    lowered = learner.step.lower(state, frozen, learner.batch_target)  # type: ignore[attr-defined]
+    traced = traced_step(learner)
+    lowered = traced.lower()
     began = time.perf_counter()
-    quick = topology.startswith("v") and not thorough
     compiled = _compile(lowered, quick=quick)
     seconds = time.perf_counter() - began
     memory = compiled.memory_analysis()
@@ -153,7 +158,7 @@ def compile_report(
         state_bytes=_bytes(jax.tree.leaves(state)),
         frozen_bytes=_bytes(frozen.values()),
         flops_per_clip=model_flops(learner) / config.data.batch_size,
-        computed_per_clip=step_flops(learner) / config.data.batch_size,
+        computed_per_clip=count_flops(traced.jaxpr) / config.data.batch_size,
         argument_bytes=memory.argument_size_in_bytes,
         temporary_bytes=memory.temp_size_in_bytes,
         chip=chip_of(kind),
@@ -169,11 +174,12 @@ def largest_batch(config: Experiment, topology: str) -> Iterator[tuple[int, Comp
     Yields:
         Each global batch and its report; None for the one that does not fit.
     """
-    clips = len(topology_devices(topology, config.mesh.slices))
+    devices = topology_devices(topology, config.mesh.slices)
+    clips, quick = len(devices), topology.startswith("v")
     while True:
         data = dataclasses.replace(config.data, batch_size=clips)
         try:
-            report = compile_report(dataclasses.replace(config, data=data), topology)
+            report = _report(dataclasses.replace(config, data=data), devices, quick=quick)
         except MemoryFault:
             report = None
         if report and report.chip and report.peak_bytes > report.chip.memory:

@@ -113,7 +113,7 @@ def time_step(config: Experiment, steps: int, profile: pathlib.Path | None = Non
         seconds=seconds,
         clips_per_second=clips / seconds,
         model_flops=flops / clips,
-        mfu=model_flops_use(float(flops), seconds, len(devices), kind),
+        mfu=model_flops_use(flops, seconds, len(devices), kind),
     )
 
 

@@ -111,7 +111,13 @@ class Learner(Placement):
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 
-def model_flops(learner: Learner) -> int:
+def traced_step(learner: Learner) -> Any:
+    """The training step traced for the learner's shapes: its `jaxpr`, and `lower()`; no arrays."""
+    arguments = (learner.target, learner.frozen_target, learner.batch_target)
+    return learner.step.trace(*arguments)  # type: ignore[attr-defined]
+
+
+def model_flops(learner: Learner) -> float:
     """FLOPs of one training step of the whole mesh, recomputation not counted; see `count_flops`.
 
     What the model's definition asks for, whatever a compiler makes of it.
@@ -122,10 +128,4 @@ def model_flops(learner: Learner) -> int:
         model=dataclasses.replace(config.model, remat="none"),
         train=dataclasses.replace(config.train, microbatches=1),
     )
-    return step_flops(Learner(plain, learner.mesh, make_model(plain)))
-
-
-def step_flops(learner: Learner) -> int:
-    """FLOPs of one training step of the whole mesh, recomputation counted; see `count_flops`."""
-    arguments = (learner.target, learner.frozen_target, learner.batch_target)
-    return count_flops(learner.step.trace(*arguments).jaxpr)  # type: ignore[attr-defined]
+    return float(count_flops(traced_step(Learner(plain, learner.mesh, make_model(plain))).jaxpr))

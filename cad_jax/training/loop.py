@@ -204,7 +204,7 @@ class _Run:
             compiled = self.learner.step.lower(state, self.frozen, first).compile()  # type: ignore[attr-defined]
             kind = jax.devices()[0].device_kind
             # Counting takes seconds, for nothing where MFU is not known anyway.
-            flops = float(model_flops(self.learner)) if chip_of(kind) else math.nan
+            flops = model_flops(self.learner) if chip_of(kind) else math.nan
         clips, devices = self.learner.config.data.batch_size, self.learner.mesh.size
         clock = StepClock(self.phases, clips, flops, devices, kind)
         return itertools.chain([first], batches), compiled, clock

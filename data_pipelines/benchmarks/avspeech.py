@@ -9,11 +9,10 @@ takes the largest, not the listed place. There is no validation split: carve it 
 
 import pathlib
 
-from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.benchmarks.base import ClipSource, genuine_talk
 from data_pipelines.benchmarks.files import locate
 from data_pipelines.benchmarks.listing import not_there, once, text_lines
 from data_pipelines.errors import UserError
-from data_pipelines.records.clip import IN_SYNC, REAL
 
 LISTS = {"train": "avspeech_train.csv", "test": "avspeech_test.csv"}
 LAYOUT = (
@@ -53,20 +52,13 @@ def _clip(root: pathlib.Path, where: str, line: str, split: str, files: str) -> 
         raise UserError(
             f"option files is {files!r}; its fields are {{split}}, {{id}}, {{start}} and {{end}}"
         ) from None
-    return ClipSource(
+    return genuine_talk(
         path=locate(root, name),
         key=name,
         dataset="avspeech",
         split=split,
         source_ids=(video,),
         pair_id=video,
-        label_video=REAL,
-        label_audio=REAL,
-        label_sync=IN_SYNC,
-        method_video="none",
-        method_audio="none",
-        expects_video=True,
-        expects_audio=True,
         provenance={"start": start, "end": end, "face_x": x, "face_y": y},
     )
 

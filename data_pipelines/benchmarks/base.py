@@ -7,8 +7,9 @@ whether a file is there and usable is found out, and counted, by preparation.
 import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from data_pipelines.records.clip import UNKNOWN
+from data_pipelines.records.clip import IN_SYNC, REAL, UNKNOWN
 
 Stretches = tuple[tuple[float, float], ...]
 
@@ -55,6 +56,24 @@ class ClipSource:
     expects_video: bool = False
     expects_audio: bool = False
     provenance: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def genuine_talk(**known: Any) -> ClipSource:
+    """A clip in which a person is seen and heard, neither forged, in sync.
+
+    Args:
+        known: everything else of `ClipSource`.
+    """
+    return ClipSource(
+        **known,
+        label_video=REAL,
+        label_audio=REAL,
+        label_sync=IN_SYNC,
+        method_video="none",
+        method_audio="none",
+        expects_video=True,
+        expects_audio=True,
+    )
 
 
 # A reader: the data set's root -> its clips, in an order that is always the same. Options are

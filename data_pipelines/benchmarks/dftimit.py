@@ -10,11 +10,11 @@ import logging
 import pathlib
 import re
 
-from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.benchmarks.base import ClipSource, genuine_talk
 from data_pipelines.benchmarks.files import printable, videos_below
 from data_pipelines.benchmarks.listing import not_there
 from data_pipelines.errors import UserError
-from data_pipelines.records.clip import FAKE, IN_SYNC, REAL
+from data_pipelines.records.clip import FAKE, REAL
 
 LAYOUT = (
     "DeepfakeTIMIT/ with higher_quality/ and lower_quality/, in them "
@@ -82,18 +82,11 @@ def _real(root: pathlib.Path, subject: str, sentence: str) -> ClipSource:
     path = next((video for video in videos if video.is_file()), frames)
     if path != frames and not wav.is_file():
         wav = None  # such copies put the sound into the avi
-    return ClipSource(
+    return genuine_talk(
         path=path,
         key=f"vidtimit/{subject}/{sentence}",
         dataset="dftimit",
         audio_path=wav,
         source_ids=(subject,),
         pair_id=f"{subject}/{sentence}",
-        label_video=REAL,
-        label_audio=REAL,
-        label_sync=IN_SYNC,
-        method_video="none",
-        method_audio="none",
-        expects_video=True,
-        expects_audio=True,
     )

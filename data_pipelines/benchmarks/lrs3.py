@@ -8,10 +8,9 @@ transcripts beside the clips (`.txt`) are not read.
 
 import pathlib
 
-from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.benchmarks.base import ClipSource, genuine_talk
 from data_pipelines.benchmarks.files import printable, videos_below
 from data_pipelines.benchmarks.listing import not_there
-from data_pipelines.records.clip import IN_SYNC, REAL
 
 SPLITS = {"pretrain": "train", "trainval": "train", "test": "test"}
 LAYOUT = (
@@ -34,18 +33,11 @@ def clips(root: pathlib.Path) -> list[ClipSource]:
 
 def _clip(root: pathlib.Path, part: str, path: pathlib.Path) -> ClipSource:
     talk = printable(next(iter(path.relative_to(root / part).parts[:-1]), ""))
-    return ClipSource(
+    return genuine_talk(
         path=path,
         key=printable(path.relative_to(root).as_posix()),
         dataset="lrs3",
         split=SPLITS[part],
         source_ids=(talk,) if talk else (),
         pair_id=talk,
-        label_video=REAL,
-        label_audio=REAL,
-        label_sync=IN_SYNC,
-        method_video="none",
-        method_audio="none",
-        expects_video=True,
-        expects_audio=True,
     )

@@ -7,10 +7,9 @@ tree `aac/`. The set's own lists of names and genders are not needed.
 
 import pathlib
 
-from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.benchmarks.base import ClipSource, genuine_talk
 from data_pipelines.benchmarks.files import printable, videos_below
 from data_pipelines.benchmarks.listing import not_there
-from data_pipelines.records.clip import IN_SYNC, REAL
 
 SPLITS = {"dev": "train", "test": "test"}
 LAYOUT = (
@@ -34,18 +33,11 @@ def clips(root: pathlib.Path) -> list[ClipSource]:
 def _clip(root: pathlib.Path, part: str, path: pathlib.Path) -> ClipSource:
     place = path.relative_to(root / part / "mp4")
     sound = (root / part / "aac" / place).with_suffix(".m4a")
-    return ClipSource(
+    return genuine_talk(
         path=path,
         audio_path=sound if sound.exists() else None,
         key=printable(path.relative_to(root).as_posix()),
         dataset="voxceleb2",
         split=SPLITS[part],
         source_ids=tuple(map(printable, place.parts[:-1][:1])),
-        label_video=REAL,
-        label_audio=REAL,
-        label_sync=IN_SYNC,
-        method_video="none",
-        method_audio="none",
-        expects_video=True,
-        expects_audio=True,
     )
