@@ -22,7 +22,7 @@ from data_pipelines.errors import UserError
 from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation.executors import Executor, beam_executor, local_executor
 from data_pipelines.preparation.shards import TARGET_BYTES, plan_shards, write_shards
-from data_pipelines.preparation.spool import Outcome, Spool, belongs, claim, fingerprint
+from data_pipelines.preparation.spool import FORMAT, Outcome, Spool, belongs, claim, fingerprint
 from data_pipelines.records.atomic import atomic_writer, write_json
 from data_pipelines.records.lock import held
 from data_pipelines.records.metadata import INFO_FILE, PREPARATION_FILE, write_metadata
@@ -223,6 +223,7 @@ def _finish(
     """Records how the set was made, then declares it complete and clears the working folder."""
     facts = {
         "fingerprint": mark,
+        "format": FORMAT,
         "settings": dataclasses.asdict(settings),
         "report": dataclasses.asdict(report),
         "split": split.stamp() if split else None,

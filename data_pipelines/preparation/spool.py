@@ -21,7 +21,7 @@ from data_pipelines.records.atomic import atomic_writer, write_json
 from data_pipelines.records.metadata import INFO_FILE, PREPARATION_FILE
 from data_pipelines.records.tfrecord import ShardSummary, write_shard
 
-FORMAT = 5  # raise it when the same settings come to mean other bytes
+FORMAT = 6  # raise it when the same settings come to mean other bytes
 PART_BYTES = 128 * 2**20  # records of one clip beyond this go to several files
 
 
@@ -146,8 +146,8 @@ def belongs(output: pathlib.Path, mark: str) -> bool:
             raise UserError(f"{file} is damaged; remove {output} or choose another") from error
         if found != mark:
             raise UserError(
-                f"{output} holds a preparation with other settings or another list of clips; "
-                "choose another output folder or remove it"
+                f"{output} holds a preparation of another format of records, with other settings "
+                "or of another list of clips; choose another output folder or remove it"
             )
         return True
     if (output / INFO_FILE).exists():

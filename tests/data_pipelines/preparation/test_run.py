@@ -11,7 +11,7 @@ from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation import run
 from data_pipelines.preparation.executors import prepare_one
 from data_pipelines.preparation.run import prepare
-from data_pipelines.preparation.spool import Spool, claim
+from data_pipelines.preparation.spool import FORMAT, Spool, claim
 from data_pipelines.records.lock import held
 from data_pipelines.records.metadata import read_metadata, recorded_split
 from data_pipelines.records.schema import decode_clip
@@ -201,6 +201,7 @@ def test_names_must_be_unique_and_of_one_set(sounds, tmp_path):
 def test_the_set_says_how_it_was_made(sounds, tmp_path):
     prepared(sounds, tmp_path / "out")
     facts = json.loads((tmp_path / "out" / "preparation.json").read_text())
+    assert facts["format"] == FORMAT
     assert facts["settings"]["window_s"] == 2.0
     assert facts["report"]["clips"] == 12
     assert facts["split"] is None
