@@ -143,6 +143,8 @@ def _main(argv: list[str]) -> int:
         message = f"unexpected argument {unexpected[0]!r}: settings look like --config.seed=1"
         return fail("error", message)
     absl_logging.set_verbosity(absl_logging.ERROR)  # the libraries; ours from INFO
+    for library in ("absl", "asyncio"):  # what they raise is said once, by us
+        logging.getLogger(library).addFilter(lambda record: not record.exc_info)
     logging.getLogger("cad_jax").setLevel(logging.INFO)
     return run_cli("error", _run)
 
