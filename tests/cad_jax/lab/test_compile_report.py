@@ -41,7 +41,7 @@ def test_what_does_not_fit_is_refused_with_its_figure(said):
             raise jax.errors.JaxRuntimeError(f"RESOURCE_EXHAUSTED: {said}")
 
     with pytest.raises(report.MemoryFault, match=r"needs 17\.06G of a device's 15\.75G bytes"):
-        report._compile(Step(), quick=True)
+        report.compile_lowered(Step(), quick=True)
 
 
 def test_what_is_frozen_costs_neither_gradient_nor_optimiser(small_experiment):
