@@ -17,6 +17,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
 import pytest
 
+LONGEST = "test_end_to_end.py"
 MEDIA = pathlib.Path(os.environ.get("CAD_JAX_MEDIA", "no folder named"))
 
 
@@ -25,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name != LONGEST)  # first: another process does the rest
     for item in items:
         if item.get_closest_marker("heavy") and not config.getoption("--run-heavy"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --run-heavy"))
