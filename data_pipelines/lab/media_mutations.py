@@ -19,7 +19,7 @@ from data_pipelines.preparation.run import prepare
 MOST_S = 20.0  # that a file may take
 MOST_MB = 2000  # of memory, for one process and any file
 
-_FRAMES = 16  # of the clip that is mutated: 0.64 s, a window of the shortest kind
+_FRAMES = 25  # of the clip that is damaged: 1 s
 _HEADER = 4096  # bytes in which half of the changes fall; the rest of a file is mostly coefficients
 _SETTINGS = PrepareSettings(size=112, window_s=2.0, stride_s=2.0)
 
@@ -128,7 +128,7 @@ def _beginning(clip: TalkingClip) -> TalkingClip:
 def _flip(content: bytes, other: bytes, rng: np.random.Generator) -> bytes:
     """Single bits turned over."""
     changed = bytearray(content)
-    for _ in range(rng.integers(1, 33)):
+    for _ in range(rng.integers(1, 17)):
         changed[_place(content, rng)] ^= 1 << int(rng.integers(8))
     return bytes(changed)
 
