@@ -7,7 +7,7 @@ train: $(BIN)/.installed
 	$(BIN)/python train.py --config=configs/cad.py --workdir=runs/tiny
 
 test: $(BIN)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 lint: $(BIN)/.installed
 	$(BIN)/ruff check .

@@ -19,7 +19,13 @@ from data_pipelines.loading.sampling import Stratum, make_strata
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.clip import FAKE, UNKNOWN
 from data_pipelines.records.lock import held
-from data_pipelines.records.metadata import INFO_FILE, PREPARATION_FILE, PreparedSet, read_metadata
+from data_pipelines.records.metadata import (
+    INFO_FILE,
+    PREPARATION_FILE,
+    PreparedSet,
+    read_metadata,
+    recorded_preparation,
+)
 
 log = logging.getLogger(__name__)
 
@@ -76,16 +82,18 @@ def open_evaluation(config: DataConfig, split: str) -> TFRecordSource:
 
     Raises:
         UserError: no such set, or no such split in `config.path`; a shard is damaged; two sets hold
-            clips of one name, which would be scored as one; no clip has a label.
+            clips of one name, which would be scored as one, or records of different formats; no
+            clip has a label.
     """
     first, *besides = evaluated_sets(config, split)
+    _check_formats([first.directory, *(prepared.directory for prepared in besides)])
     source = _open(config, first.directory, split)
     for prepared in besides:
         source += _open(config, prepared.directory, split)
     names = Counter(source.column("clip_id")) if besides else Counter()
     if twice := [name for name, count in names.items() if count > 1]:
         raise UserError(f"path and evaluate_paths both hold {twice[0]!r} in split {split!r}")
-    _check_labelled(source, config.path, split)
+    source.check_labelled()
     return source
 
 
@@ -94,10 +102,11 @@ def open_training(config: DataConfig) -> TFRecordSource:
 
     Raises:
         UserError: no such set or split, or no genuine clip where only these are wanted; a shard is
-            damaged; no clip has a label.
+            damaged; the sets hold records of different formats; no clip has a label.
     """
+    _check_formats([pathlib.Path(path) for path in (config.path, *config.extra_paths)])
     source = _open(config, config.path, config.train_split)
-    _check_labelled(source, config.path, config.train_split)
+    source.check_labelled()
     if config.genuine_only == "all":
         source = source.genuine()
     for path in config.extra_paths:
@@ -143,8 +152,8 @@ def describe_split(config: DataConfig, path: str | os.PathLike[str], split: str)
     Raises:
         UserError: no such set or split, or a shard is damaged.
     """
-    source, file = _open(config, path, split), pathlib.Path(path) / PREPARATION_FILE
-    settings = json.loads(file.read_bytes())["settings"] if file.exists() else {}
+    source = _open(config, path, split)
+    settings = recorded_preparation(pathlib.Path(path)).get("settings", {})
     prepared = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return (
         f"{read_metadata(path).name}/{split}: {len(source)} clips, "
@@ -167,14 +176,17 @@ def measure_priors(config: DataConfig, source: TFRecordSource, strata: Sequence[
     return Priors(share("label"), share("label_video"), share("label_audio"))
 
 
-def _check_labelled(source: TFRecordSource, path: str, split: str) -> None:
-    """Nothing can be learnt from clips of which nothing is known, nor measured on them."""
-    labels = ("label", "label_video", "label_audio", "label_sync")
-    if all((source.column(label) == UNKNOWN).all() for label in labels):
+def _check_formats(directories: Sequence[pathlib.Path]) -> None:
+    """Of two formats the same file gives other records; sets that were made have none."""
+    facts = {directory: recorded_preparation(directory) for directory in directories}
+    formats = {
+        where: known.get("format", "an older one") for where, known in facts.items() if known
+    }
+    if len(set(formats.values())) > 1:
+        stated = ", ".join(f"{where}: {number}" for where, number in formats.items())
         raise UserError(
-            f"no clip of {split!r} in {path} has a label: prepare it with label_video and "
-            "label_audio (1 fake, 0 real) in manifest.csv, or from folders real/ and fake/ with "
-            "--option labels=folders"
+            f"the sets' records are of different formats ({stated}), in which one file gives "
+            "different records: prepare the older ones again"
         )
 
 

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, overload
 
 import numpy as np
@@ -21,6 +21,8 @@ from cad_jax.run.placement import LoadedRun, load_run
 from cad_jax.run.scoring import Scorer, Scores, make_scorer
 from cad_jax.settings.structure import structure
 from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.benchmarks.files import printable
+from data_pipelines.errors import UserError
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.source import Sample
 from data_pipelines.loading.transforms import ClipRow, blank_row, clip_row
@@ -72,12 +74,16 @@ class Detector:
         return cls(run, settings, make_scorer(run.config, run.mesh))
 
     @overload
-    def predict(self, paths: str | os.PathLike[str]) -> Verdict: ...
+    def predict(self, paths: str | os.PathLike[str], timeout_s: float | None = None) -> Verdict: ...
     @overload
-    def predict(self, paths: Iterable[str | os.PathLike[str]]) -> list[Verdict]: ...
+    def predict(
+        self, paths: Iterable[str | os.PathLike[str]], timeout_s: float | None = None
+    ) -> list[Verdict]: ...
 
     def predict(
-        self, paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+        self,
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        timeout_s: float | None = None,
     ) -> Verdict | list[Verdict]:
         """What the detector says of a file, or of each of several; never raises for what they hold.
 
@@ -86,15 +92,36 @@ class Detector:
 
         Args:
             paths: a video or sound file, or several.
+            timeout_s: as `verdicts`.
 
         Returns:
             JSON-ready, for each file. `answer` is `yes`, with p_fake, p_video, p_audio, p_mismatch
             and best_offset_ms (null where a modality is missing) and `windows`: the same for each
             part, with its start and a timeline. Or `answer` is `no`, with `reason` and `detail`.
         """
-        if isinstance(paths, (str, os.PathLike)):
-            return self._predict(pathlib.Path(paths))
-        return [self._predict(pathlib.Path(path)) for path in paths]
+        one = isinstance(paths, (str, os.PathLike))
+        verdicts = list(self.verdicts([paths] if one else paths, timeout_s))
+        return verdicts[0] if one else verdicts
+
+    def verdicts(
+        self, paths: Iterable[str | os.PathLike[str]], timeout_s: float | None = None
+    ) -> Iterator[Verdict]:
+        """As `predict`, one file after the other.
+
+        Args:
+            paths: video or sound files.
+            timeout_s: seconds that decoding one may take, in a process of its own that a hostile
+                file may hang or kill; the calling script then needs `if __name__ == "__main__"`.
+                None decodes in this process.
+        """
+        seconds = self.run.config.data.clip.seconds
+        settings = dataclasses.replace(self.settings, window_s=seconds, stride_s=seconds)
+        sources = [
+            ClipSource(path=path, key=printable(path.name), dataset="file")
+            for path in map(pathlib.Path, paths)
+        ]
+        for source, clips in zip(sources, _clips(sources, settings, timeout_s), strict=True):
+            yield {"file": str(source.path)} | self._verdict(clips)
 
     def scores(self, batch: ClipBatch) -> Scores:
         """Scores of a batch of prepared clips, see `run.scoring.clip_scores`; no padding rows.
@@ -104,23 +131,14 @@ class Detector:
         """
         return self.scorer.batch(self.run.params, batch)
 
-    def _predict(self, path: pathlib.Path) -> Verdict:
-        from data_pipelines.media.clips import iterate_clips  # loads decoders and face models
-
-        seconds = self.run.config.data.clip.seconds
-        settings = dataclasses.replace(self.settings, window_s=seconds, stride_s=seconds)
-        source = ClipSource(path=path, key=path.name, dataset="file")
+    def _verdict(self, clips: Iterator[ClipRecord]) -> Verdict:
         windows: list[Verdict] = []
         try:
-            clips = iterate_clips(source, settings)
             while chunk := list(itertools.islice(clips, WINDOWS_AT_A_TIME)):
                 windows += self._judge(chunk)
         except MediaError as error:
-            return {"file": str(path), "answer": "no"} | {
-                "reason": error.reason,
-                "detail": error.detail,
-            }
-        return {"file": str(path), "answer": "yes", **_combine(windows), "windows": windows}
+            return {"answer": "no", "reason": error.reason, "detail": error.detail}
+        return {"answer": "yes", **_combine(windows), "windows": windows}
 
     def _judge(self, clips: list[ClipRecord]) -> list[Verdict]:
         spec = self.run.config.data.clip
@@ -147,11 +165,31 @@ def load(workdir: str | os.PathLike[str]) -> Detector:
     return Detector.load(pathlib.Path(workdir))
 
 
+def _clips(
+    sources: list[ClipSource], settings: PrepareSettings, timeout_s: float | None
+) -> Iterator[Iterator[ClipRecord]]:
+    """Each file's windows; reading them raises `MediaError` where there are none."""
+    # Here, as they load decoders and face models.
+    from data_pipelines.media.clips import iterate_clips
+    from data_pipelines.preparation.guarded import guarded_clips
+
+    if timeout_s is None:
+        yield from (iterate_clips(source, settings) for source in sources)
+    else:
+        yield from guarded_clips(sources, settings, timeout_s)
+
+
 def _settings(workdir: pathlib.Path) -> PrepareSettings:
     path = workdir / PREPARATION_FILE
     if not path.exists():  # a set that was made, not prepared from files
         return PrepareSettings()
-    return structure(PrepareSettings, json.loads(path.read_text())["settings"], str(path))
+    try:
+        values = json.loads(path.read_bytes())["settings"]
+        return structure(PrepareSettings, values, str(path))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(
+            f"{path} does not say how clips are prepared; bring it back from the prepared set"
+        ) from error
 
 
 def _window(scores: Scores, index: int, clip: ClipRecord, times: np.ndarray) -> Verdict:

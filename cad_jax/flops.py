@@ -19,25 +19,38 @@ def count_flops(jaxpr: Jaxpr | ClosedJaxpr) -> int:
         jaxpr: e.g. `jax.jit(f).trace(x).jaxpr`. A branch counts as its dearest; a `while_loop`,
             whose length nobody knows, as one turn.
     """
+    return sum(flops for _, flops in products(jaxpr))
+
+
+def products(jaxpr: Jaxpr | ClosedJaxpr, scope: str = "") -> Iterator[tuple[str, int]]:
+    """Every matrix product and convolution that counts: its `jax.named_scope`s, its FLOPs.
+
+    Args:
+        jaxpr: as of `count_flops`.
+        scope: of what it is traced for.
+    """
     inner = jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
-    return sum(map(_of_equation, inner.eqns))
+    for equation in inner.eqns:
+        yield from _of_equation(equation, f"{scope}/{equation.source_info.name_stack}")
 
 
-def _of_equation(equation: JaxprEqn) -> int:
+def _of_equation(equation: JaxprEqn, scope: str) -> Iterator[tuple[str, int]]:
     name, params = equation.primitive.name, equation.params
     if name == "dot_general":
-        return _of_product(equation)
+        yield scope, _of_product(equation)
+        return
     if name == "conv_general_dilated":
-        return _of_convolution(equation)
-    inside = [count_flops(jaxpr) for jaxpr in _jaxprs(params.values())]
-    if not inside:
-        return 0
+        yield scope, _of_convolution(equation)
+        return
+    inside = list(_jaxprs(params.values()))
     if name == "cond":
-        return max(inside)
+        inside = [max(inside, key=count_flops)]
     times = params["length"] if name == "scan" else 1
     if name == "shard_map":  # its shapes are one device's
         times = params["mesh"].size
-    return times * sum(inside)
+    for jaxpr in inside:
+        for where, flops in products(jaxpr, scope):
+            yield where, times * flops
 
 
 def _of_product(equation: JaxprEqn) -> int:

@@ -20,6 +20,8 @@ def get_config(file: str) -> ConfigDict:
         values = json.loads(pathlib.Path(file).read_text())
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file} is no run's config.json: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{file} is no run's config.json: it holds no JSON object")
     return complete(_tuples(values))
 
 

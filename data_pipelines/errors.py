@@ -1,11 +1,17 @@
-"""The one kind of error a user sees as a line instead of a traceback, and the nearest-name hint."""
+"""The one kind of error a user sees as a line instead of a traceback, and how such lines speak."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 
 class UserError(Exception):
     """The input is wrong, not the program: says what, where, and what to do, in one line."""
+
+
+def visible(text: str) -> str:
+    """The text with control characters as escapes: a file's name may hold some for the terminal."""
+    return "".join(repr(c)[1:-1] if unicodedata.category(c) == "Cc" else c for c in text)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
 import pytest
 
+LONGEST = "test_end_to_end.py"
 MEDIA = pathlib.Path(os.environ.get("CAD_JAX_MEDIA", "no folder named"))
 
 
@@ -25,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name != LONGEST)  # first: another process does the rest
     for item in items:
         if item.get_closest_marker("heavy") and not config.getoption("--run-heavy"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --run-heavy"))
@@ -49,12 +51,8 @@ def drawn_set(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 @pytest.fixture(scope="session")
 def silent_set(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A prepared directory of 24 drawn clips without sound (16 train, 4 val, 4 test)."""
-    from data_pipelines.records.metadata import shard_name, write_metadata
-    from data_pipelines.records.schema import encode_clip
-    from data_pipelines.records.tfrecord import write_shard
     from data_pipelines.synthetic.drawn import drawn_clips
 
-    directory = tmp_path_factory.mktemp("silent")
     clips = [
         dataclasses.replace(
             clip,
@@ -67,14 +65,33 @@ def silent_set(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
         )
         for number, clip in enumerate(drawn_clips(24, seed=2))
     ]
+    return _write_set(tmp_path_factory.mktemp("silent"), "silent", clips)
+
+
+@pytest.fixture(scope="session")
+def unlabelled_set(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """24 drawn clips like those, with sound, of which nothing is known."""
+    from data_pipelines.synthetic.drawn import drawn_clips
+
+    unknown = {"label_video": -1, "label_audio": -1, "label_sync": -1}
+    clips = [dataclasses.replace(clip, **unknown) for clip in drawn_clips(24, seed=3)]
+    return _write_set(tmp_path_factory.mktemp("unlabelled"), "drawn", clips)
+
+
+def _write_set(directory: pathlib.Path, name: str, clips: list) -> pathlib.Path:
+    """Clips as a prepared directory, one shard a split."""
+    from data_pipelines.records.metadata import shard_name, write_metadata
+    from data_pipelines.records.schema import encode_clip
+    from data_pipelines.records.tfrecord import write_shard
+
     shards = {
         split: [
             write_shard(
-                directory / shard_name("silent", split, 0, 1),
+                directory / shard_name(name, split, 0, 1),
                 [encode_clip(clip) for clip in clips if clip.split == split],
             )
         ]
-        for split in ("train", "val", "test")
+        for split in sorted({clip.split for clip in clips})
     }
-    write_metadata(directory, "silent", shards)
+    write_metadata(directory, name, shards)
     return directory

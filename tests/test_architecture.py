@@ -24,7 +24,7 @@ ALLOWED = {
     "data_pipelines.preparation": "benchmarks errors loading media records splits",
     "data_pipelines.synthetic": "errors forgeries media records",
     "data_pipelines.audit": "errors forgeries media metrics records",
-    "data_pipelines.lab": "benchmarks errors media preparation records",
+    "data_pipelines.lab": "benchmarks errors loading media preparation records synthetic",
     "data_pipelines.commands": (
         "audit benchmarks errors loading media paths preparation records splits"
     ),
@@ -52,7 +52,7 @@ ALLOWED = {
         "data_pipelines.loading data_pipelines.records"
     ),
     "cad_jax.evaluation": (
-        "data models run settings data_pipelines.errors data_pipelines.loading "
+        "data models parallel run settings data_pipelines.errors data_pipelines.loading "
         "data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.study": (
@@ -60,8 +60,8 @@ ALLOWED = {
         "data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.detector": (
-        "run settings data_pipelines.benchmarks data_pipelines.loading data_pipelines.media "
-        "data_pipelines.records"
+        "run settings data_pipelines.benchmarks data_pipelines.errors data_pipelines.loading "
+        "data_pipelines.media data_pipelines.preparation data_pipelines.records"
     ),
     "cad_jax.lab": (
         "data flops losses models numerics parallel run settings telemetry training weights "

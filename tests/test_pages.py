@@ -34,6 +34,7 @@ PAGES = [
 ]
 README_LINES = 140
 PLACEHOLDER = "NAME"
+LAUNCHED = [ROOT / "configs" / "jobset.yaml"]
 
 # A path of the project in code spans; `runs/...`, clips and sets are none.
 PATH = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./-]*|[\w./-]+\.(?:py|toml|npz)")
@@ -42,6 +43,7 @@ SETTING = re.compile(rf"(?:{'|'.join(Experiment().to_tree())})\.(?!bin)\w")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 SPAN = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+STARTED = re.compile(r"\bpython [^;|&\"\n]+")
 
 
 class Found(NamedTuple):
@@ -87,12 +89,22 @@ def commands(page: pathlib.Path) -> Iterator[Found]:
                 yield Found(f"{page_name(page)}:{line}", pending)
             if not text.endswith("\\"):
                 pending = ""
+    for start, block in blocks(page, "sh"):
+        yield from started(page, block, start)
     for found in spans(page):
         if re.match(r"(python |make |cad-\w+ )", found.text):
             yield found
 
 
+def started(file: pathlib.Path, text: str, start: int = 0) -> Iterator[Found]:
+    """What a launcher's script or description starts on each host."""
+    for match in STARTED.finditer(text):
+        line = start + text[: match.start()].count("\n") + 1
+        yield Found(f"{page_name(file)}:{line}", match[0])
+
+
 ALL = [found for page in PAGES for found in commands(page)]
+ALL += [found for file in LAUNCHED for found in started(file, file.read_text())]
 
 
 def refusal(found: Found) -> str:
@@ -199,7 +211,11 @@ def absolute(argument: str) -> str:
     return re.sub(r"^--config=(?=configs/)", f"--config={ROOT}/", argument)
 
 
-BENCHMARKS = ("scripts/benchmark_step.py", "scripts/benchmark_input.py")
+BENCHMARKS = (
+    "scripts/benchmark_step.py",
+    "scripts/benchmark_input.py",
+    "scripts/benchmark_compile.py",
+)
 SCRIPTS = {name: functools.partial(parse_benchmark, name) for name in BENCHMARKS}
 SCRIPTS |= {"train.py": parse_train}
 CONSOLE = {"cad-train": parse_train, "cad-evaluate": parse_evaluate}

@@ -5,8 +5,9 @@ import pathlib
 from cad_jax.data import build_data
 from cad_jax.evaluation.evaluate import evaluate
 from cad_jax.parallel import hosts
+from cad_jax.parallel.mesh import make_mesh
 from cad_jax.run.pins import pin_weights
-from cad_jax.run.placement import load_run
+from cad_jax.run.placement import LoadedRun, load_run
 from cad_jax.settings.experiment import Experiment
 from cad_jax.training.loop import train
 from cad_jax.training.tower_features import store_features
@@ -18,18 +19,25 @@ def _prepared(config: Experiment) -> Experiment:
     return hosts.lead_first(lambda: build_data(pin_weights(config)))
 
 
+def _loaded(config: Experiment, workdir: pathlib.Path) -> LoadedRun:
+    """The run's best, on the devices that there are now and as they are now arranged."""
+    return load_run(
+        workdir, make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
+    )
+
+
 def train_and_evaluate(config: Experiment, workdir: pathlib.Path) -> bool:
     """Trains to the end, then scores validation and test splits."""
     config = _prepared(config)
     if not train(config, workdir):
         return False
-    evaluate(load_run(workdir), config, workdir)
+    evaluate(_loaded(config, workdir), config, workdir)
     return True
 
 
 def evaluate_only(config: Experiment, workdir: pathlib.Path) -> bool:
     """Scores validation and test splits with the run's best checkpoint."""
-    run = load_run(workdir)
+    run = _loaded(config, workdir)
     evaluate(run, hosts.lead_first(lambda: build_data(config)), workdir)
     return True
 

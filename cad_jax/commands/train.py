@@ -56,7 +56,7 @@ FLAGS = (
 
 
 def main() -> None:
-    """Ends the process: 0, 1 after one line on standard error, 143 where it was stopped."""
+    """Ends the process: 0, 1 after one line on standard error, else as `parallel.watch` says."""
     sys.argv[:] = [sys.argv[0], *resolved_arguments(sys.argv[1:])]
     for flag in FLAGS:  # --help shows the program's own
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[flag.name])
@@ -137,6 +137,8 @@ def _main(argv: list[str]) -> int:
         message = f"unexpected argument {unexpected[0]!r}: settings look like --config.seed=1"
         return fail("error", message)
     absl_logging.set_verbosity(absl_logging.ERROR)  # the libraries; ours from INFO
+    for library in ("absl", "asyncio"):  # what they raise is said once, by us
+        logging.getLogger(library).addFilter(lambda record: not record.exc_info)
     logging.getLogger("cad_jax").setLevel(logging.INFO)
     return run_cli("error", _run)
 
@@ -164,13 +166,15 @@ def _run() -> int:
     from cad_jax.commands.modes import MODES
     from cad_jax.parallel import hosts
     from cad_jax.parallel.host_memory import keep_freed_memory
+    from cad_jax.parallel.watch import STOPPED, STOPPED_LINE, Stopped, Watch
 
     keep_freed_memory()  # before JAX starts its threads
+    coordinator = None
     if _DISTRIBUTED.value or _COORDINATOR.value:
-        hosts.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
-    with hosts.losses_explained():
-        finished = MODES[_MODE.value](config, pathlib.Path(_WORKDIR.value))
-    if not finished:
-        message = "stopped before the end; the same command goes on from there"
-        return fail("error", message, code=143)
-    return 0
+        coordinator = hosts.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+    try:
+        with Watch(coordinator), hosts.losses_explained():
+            finished = MODES[_MODE.value](config, pathlib.Path(_WORKDIR.value))
+    except Stopped:
+        finished = False
+    return 0 if finished else fail("error", STOPPED_LINE, code=STOPPED)

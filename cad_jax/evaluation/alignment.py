@@ -4,35 +4,33 @@ import math
 import pathlib
 from collections.abc import Mapping
 
-import jax
-
-from cad_jax.data import open_evaluation
 from cad_jax.evaluation.summary import number
+from cad_jax.parallel import hosts
 from cad_jax.run.placement import LoadedRun
 from cad_jax.run.validation import validate, validated
-from cad_jax.settings.experiment import Experiment
+from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.atomic import write_json
 
 SHOWN = ("sync_auc", "sync_accuracy", "retrieval")
 
 
 def evaluate_alignment(
-    run: LoadedRun, config: Experiment, split: str, output: pathlib.Path
+    run: LoadedRun, source: TFRecordSource, split: str, output: pathlib.Path
 ) -> None:
     """Prints the figures of a split's genuine clips in sync, and writes `metrics-<split>.json`.
 
     Args:
         run: whose alignment path is judged.
-        config: names the prepared sets.
-        split: of these.
+        source: the clips of the split.
+        split: its name.
         output: where the file goes.
 
     Raises:
-        UserError: no such set or split, or no such clip in it; a damaged shard.
+        UserError: no such clip in it; a damaged shard.
     """
-    source = validated(run.config, open_evaluation(config.data, split))
-    found = validate(run.config, run.mesh, run.params, source)
-    if jax.process_index():
+    clips = validated(run.config, source)
+    found = validate(run.config, run.mesh, run.params, clips)
+    if not hosts.is_lead():
         return
     figures = {name: _defined(of) for name, of in found.of_sets.items()}
     output.mkdir(parents=True, exist_ok=True)

@@ -4,10 +4,10 @@ Owns what is written under `evaluation/`. The threshold comes from the validatio
 sets, as in use nobody says where a clip is from; test splits choose nothing.
 """
 
+import dataclasses
 import pathlib
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Shaped
 
@@ -17,6 +17,7 @@ from cad_jax.evaluation.figures import evaluate_table
 from cad_jax.evaluation.score_table import ScoreTable, to_videos, write_scores
 from cad_jax.evaluation.strips import choose_clips, cut_strips
 from cad_jax.evaluation.summary import number, render, with_interval
+from cad_jax.parallel import hosts
 from cad_jax.run.placement import LoadedRun
 from cad_jax.run.scoring import Scores, make_scorer
 from cad_jax.settings.experiment import Experiment
@@ -57,28 +58,37 @@ def evaluate(run: LoadedRun, config: Experiment, workdir: str | pathlib.Path) ->
         UserError: no such set or split; a damaged shard.
     """
     _refuse_other_model(run.config, config)
+    evaluated = dataclasses.replace(run.config, evaluation=config.evaluation)
+    run = run._replace(config=evaluated)
     output = pathlib.Path(workdir) / "evaluation"
     splits = tuple(dict.fromkeys((config.data.validation_split, *config.data.test_splits)))
     if run.config.stage == "pretrain":
         for split in splits:
-            evaluate_alignment(run, config, split, output)
+            evaluate_alignment(run, _open(config, split), split, output)
         return
     scorer, threshold = make_scorer(run.config, run.mesh), float("nan")
     for split in splits:
-        source = open_evaluation(config.data, split)
+        source = _open(config, split)
         scores = scorer.split(run.params, source, f"scoring {split}")
         table = score_table(source, scores)
         videos = to_videos(table)
         if split == config.data.validation_split:
             known = (videos.label >= 0) & (videos.reason == "")
             threshold = best_threshold(count_scores(videos.label[known], videos.p_fake[known]))
-        if jax.process_index() == 0:
+        if hosts.is_lead():
             scored = ScoredSplit(split, source, table, videos)
             _report(scored, threshold, run.step, config, output)
-    if jax.process_index() == 0:
+    if hosts.is_lead():
         print(f"\ncheckpoint  {run.folder}")
         for title, pattern in FILES.items():
             print(f"{title:10}  {output / pattern.format(_any_of(splits))}")
+
+
+def _open(config: Experiment, split: str) -> TFRecordSource:
+    """The clips of a split: the same ones on all hosts, wherever these have them."""
+    source = hosts.together(lambda: open_evaluation(config.data, split))
+    hosts.refuse_different({f"split {split!r}": source.fingerprint})
+    return source
 
 
 def score_table(source: TFRecordSource, scores: Scores) -> ScoreTable:

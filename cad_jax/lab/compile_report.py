@@ -30,7 +30,8 @@ _COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "col
 _OPERATION = re.compile(rf"= (.*?) ({'|'.join(_COLLECTIVES)})(?:-start)?\(")
 _CHANNEL = re.compile(r"channel_id=(\d+)")
 _EFFORTS = ("exec_time_optimization_effort", "memory_fitting_effort")
-_EXCEEDED = re.compile(r"Used ([\d.]+[KMGT]?) of ([\d.]+[KMGT]?) hbm")
+_SIZE = r"([\d.]+[KMGT]?)"
+_EXCEEDED = re.compile(rf"(?:Used {_SIZE} of|\({_SIZE}\) exceeds available HBM) \(?{_SIZE}")
 _SHAPE = re.compile(r"(pred|[a-z]+[0-9]+)\[([0-9,]*)\]")
 
 
@@ -142,7 +143,7 @@ def _report(config: Experiment, devices: Sequence[Any] | None, *, quick: bool) -
     traced = traced_step(learner)
     lowered = traced.lower()
     began = time.perf_counter()
-    compiled = _compile(lowered, quick=quick)
+    compiled = compile_lowered(lowered, quick=quick)
     seconds = time.perf_counter() - began
     memory = compiled.memory_analysis()
     costs = compiled.cost_analysis() or {}  # of one device's program
@@ -169,13 +170,16 @@ def _report(config: Experiment, devices: Sequence[Any] | None, *, quick: bool) -
 
 
 def largest_batch(config: Experiment, topology: str) -> Iterator[tuple[int, CompileReport | None]]:
-    """Doubles the batch from one clip a device until the step does not fit any more.
+    """Doubles the batch, from the experiment's, until the step does not fit any more.
 
     Yields:
         Each global batch and its report; None for the one that does not fit.
+
+    Raises:
+        UserError: as `compile_report`.
     """
     devices = topology_devices(topology, config.mesh.slices)
-    clips, quick = len(devices), topology.startswith("v")
+    clips, quick = config.data.batch_size, topology.startswith("v")
     while True:
         data = dataclasses.replace(config.data, batch_size=clips)
         try:
@@ -194,16 +198,21 @@ class MemoryFault(UserError):
     """A step does not fit into the memory of the devices."""
 
 
-def _compile(lowered: Any, *, quick: bool) -> Any:
+def compile_lowered(lowered: Any, *, quick: bool) -> Any:
+    """Compiles what was lowered; `quick` tells a TPU's compiler to hurry.
+
+    Raises:
+        MemoryFault: it does not fit.
+    """
     options = dict.fromkeys(_EFFORTS, -1.0) if quick else {}
     try:
         return lowered.compile(options)
     except jax.errors.JaxRuntimeError as error:
-        if used := _EXCEEDED.search(str(error)):
+        if found := _EXCEEDED.search(str(error)):
             raise MemoryFault(
-                f"does not fit: the step needs {used[1]} of a device's {used[2]} bytes; lower "
-                "data.batch_size or raise train.microbatches, spread parameters over more devices "
-                "(mesh.fsdp), or recompute more (model.remat=all)"
+                f"does not fit: the step needs {found[1] or found[2]} of a device's {found[3]} "
+                "bytes; lower data.batch_size or raise train.microbatches, spread parameters over "
+                "more devices (mesh.fsdp), or recompute more (model.remat=all)"
             ) from error
         raise
 

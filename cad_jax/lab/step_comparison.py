@@ -108,7 +108,7 @@ def _comparable(config: Experiment) -> Experiment:
     if any(value != 1.0 for _, value in config.optimizer.rate_scale):
         raise UserError("--against=torch has one learning rate: leave out optimizer.rate_scale")
     model = dataclasses.replace(
-        config.model, compute_dtype="float32", frozen_dtype="float32", remat=False
+        config.model, compute_dtype="float32", frozen_dtype="float32", remat="none"
     )
     data = dataclasses.replace(config.data, features=False)
     optimizer = dataclasses.replace(config.optimizer, warmup_steps=0)

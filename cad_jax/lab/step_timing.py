@@ -11,6 +11,7 @@ import time
 import jax
 import numpy as np
 
+from cad_jax.parallel.host_memory import keep_freed_memory
 from cad_jax.parallel.mesh import make_mesh
 from cad_jax.run.placement import make_model
 from cad_jax.settings.experiment import Experiment, InitConfig
@@ -70,6 +71,7 @@ class OwnStep:
     """
 
     def __init__(self, config: Experiment) -> None:
+        keep_freed_memory()  # as the training command does
         config = dataclasses.replace(config, init=InitConfig())
         mesh = make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
         self.learner = Learner(config, mesh, make_model(config))

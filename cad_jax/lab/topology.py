@@ -3,6 +3,7 @@
 The compilers of both come as packages (extras `tpu` and `cuda`) and need no hardware.
 """
 
+import dataclasses
 import importlib.util
 import os
 import re
@@ -11,6 +12,7 @@ from typing import Any
 import jax
 from jax.experimental import topologies
 
+from cad_jax.telemetry.chips import chip_of
 from data_pipelines.errors import UserError
 
 _TPU_ENVIRONMENT = {
@@ -22,22 +24,33 @@ _GPU_ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_SKIP_CUDA_CONSTRAINTS_CHE
 # There is no device to try kernels on.
 _GPU_FLAGS = "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false"
 
-# Name -> (description, streaming multiprocessors, compute capability, shared memory of each and
-# what a block may take of it, L2, bandwidth in bytes/s, memory in bytes).
-_GPUS: dict[str, tuple[str, int, tuple[int, int], int, int, int, int, int]] = {
-    "a100": (
-        "NVIDIA A100-SXM4-80GB", 108, (8, 0), 167_936, 166_912, 41_943_040,
-        2_039_000_000_000, 85_094_825_984,
-    ),
-    "h100": (
-        "NVIDIA H100 80GB HBM3", 132, (9, 0), 233_472, 232_448, 52_428_800,
-        3_352_320_000_000, 84_929_347_584,
-    ),
-    "h200": (
-        "NVIDIA H200", 132, (9, 0), 233_472, 232_448, 62_914_560,
-        4_800_000_000_000, 150_754_820_096,
-    ),
-}  # fmt: skip
+
+@dataclasses.dataclass(frozen=True)
+class _GPU:
+    """What XLA's description of a GPU says besides its memory, which `telemetry.chips` has.
+
+    Attributes:
+        name: as the driver gives it.
+        cores: streaming multiprocessors.
+        capability: CUDA's, major and minor.
+        shared, shared_block: memory of a core that its threads share, bytes; what one block may
+            take of it.
+        cache: second level, bytes.
+    """
+
+    name: str
+    cores: int
+    capability: tuple[int, int]
+    shared: int
+    shared_block: int
+    cache: int
+
+
+_GPUS = {
+    "a100": _GPU("NVIDIA A100-SXM4-80GB", 108, (8, 0), 167_936, 166_912, 41_943_040),
+    "h100": _GPU("NVIDIA H100 80GB HBM3", 132, (9, 0), 233_472, 232_448, 52_428_800),
+    "h200": _GPU("NVIDIA H200", 132, (9, 0), 233_472, 232_448, 62_914_560),
+}
 
 
 def topology_devices(name: str, slices: int = 1) -> list[Any]:
@@ -84,26 +97,28 @@ def _gpus(kind: str, arrangement: str, slices: int) -> list[Any]:
         os.environ.setdefault(variable, value)
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_GPU_FLAGS}"
     return topologies.get_topology_desc(
-        platform="cuda", target_config=_target(kind), topology=f"1x1x{arrangement}"
+        platform="cuda", target_config=gpu_target(kind), topology=f"1x1x{arrangement}"
     ).devices
 
 
-def _target(kind: str) -> str:
+def gpu_target(kind: str) -> str:
     """XLA's description of a GPU, as text of its GpuTargetConfig."""
-    name, cores, (major, minor), shared, shared_block, cache, bandwidth, memory = _GPUS[kind]
+    gpu, (major, minor) = _GPUS[kind], _GPUS[kind].capability
+    chip = chip_of(gpu.name)
+    assert chip is not None, f"{gpu.name} is not in the table of chips"
     return f"""
         gpu_device_info {{
           threads_per_block_limit: 1024 threads_per_warp: 32 threads_per_core_limit: 2048
-          shared_memory_per_block: 49152 shared_memory_per_block_optin: {shared_block}
-          shared_memory_per_core: {shared} core_count: {cores} fpus_per_core: 128
+          shared_memory_per_block: 49152 shared_memory_per_block_optin: {gpu.shared_block}
+          shared_memory_per_core: {gpu.shared} core_count: {gpu.cores} fpus_per_core: 128
           block_dim_limit_x: 2147483647 block_dim_limit_y: 65535 block_dim_limit_z: 65535
           registers_per_core_limit: 65536 registers_per_block_limit: 65536
-          memory_bandwidth: {bandwidth} l2_cache_size: {cache} clock_rate_ghz: 1.98
-          device_memory_size: {memory}
+          memory_bandwidth: {chip.bandwidth:.0f} l2_cache_size: {gpu.cache} clock_rate_ghz: 1.98
+          device_memory_size: {chip.memory}
           cuda_compute_capability {{ major: {major} minor: {minor} }}
         }}
         platform_name: "CUDA"
         dnn_version_info {{ major: 9 minor: 8 }}
         runtime_version {{ major: 12 minor: 9 }}
-        device_description_str: "{name}"
+        device_description_str: "{gpu.name}"
     """

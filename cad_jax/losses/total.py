@@ -6,6 +6,7 @@
 Each term stands with its own wiring beside the function that computes it.
 """
 
+import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
@@ -24,6 +25,7 @@ from cad_jax.types import Batch, MaskedSum, Outputs
 TERMS = (CLS, UNI, ALIGN_CLIP, ALIGN_FRAME, KL, DISTILL_FEATURE, DISTILL_RESPONSE, MISMATCH)
 
 
+@jax.named_scope("losses")
 def cad_losses(
     outputs: Outputs, batch: Batch, config: LossConfig, priors: Priors, mesh: Mesh
 ) -> tuple[Float[Array, ""], dict[str, MaskedSum]]:

@@ -18,6 +18,7 @@ SYNC_TOLERANCE = 1  # bins of 40 ms
 RETRIEVAL_CLIPS = 512
 
 
+@jax.named_scope("watch")
 def collapse_watch(outputs: Outputs, batch: Batch) -> dict[str, MaskedSum | Float[Array, ""]]:
     """All figures of one batch.
 

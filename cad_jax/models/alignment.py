@@ -6,6 +6,7 @@ other and the loss would be trivial. Knows nothing of towers or of losses.
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
@@ -46,6 +47,7 @@ class AlignmentProjector(nnx.Module):
         self.norm = layer_norm(config.width, rngs)
         self.embedding = Linear(config.width, config.embedding, dtype=dtype, rngs=rngs)
 
+    @jax.named_scope("projector")
     def __call__(
         self, x: Float[Array, "b n c"], mask: Bool[Array, "b n"]
     ) -> tuple[Float[Array, "b n d"], Float[Array, "b n e"]]:
@@ -98,6 +100,7 @@ class CrossAttention(nnx.Module):
             CrossBlock(config, rngs=rngs) for _ in range(config.cross_depth)
         )
 
+    @jax.named_scope("cross_attention")
     def __call__(self, video: Track, audio: Track) -> tuple[Track, Track]:
         """The shared features of either modality, at its own times and with its own mask."""
         seen, heard = (

@@ -195,6 +195,7 @@ class CAD(nnx.Module):
         return _pool_sound(audio, clip, clip.frame_mask.shape[1])
 
 
+@jax.named_scope("visible")
 def visible(batch: Batch, streams: str = "both") -> Clip:
     """Take from the batch what the towers may see; `streams` can shut out a modality.
 

@@ -6,6 +6,7 @@ exist is masked. Knows nothing of towers, heads or losses.
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
@@ -40,6 +41,7 @@ class Fusion(nnx.Module):
             self.join = Linear(inputs, config.width, dtype=dtype, rngs=rngs)
         self.ln_post = layer_norm(config.width, rngs)
 
+    @jax.named_scope("fusion")
     def __call__(
         self,
         tracks: Sequence[Track],

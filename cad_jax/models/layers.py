@@ -73,6 +73,7 @@ class Attention(nnx.Module):
         self.value = linear("value")
         self.out = linear("out")
 
+    @jax.named_scope("attention")
     def __call__(
         self,
         x: Float[Array, "b q d"],
@@ -120,6 +121,7 @@ class MLP(nnx.Module):
             rngs=rngs,
         )
 
+    @jax.named_scope("mlp")
     def __call__(
         self, x: Float[Array, "*rows d"], adapted: bool = False
     ) -> Float[Array, "*rows d"]:

@@ -5,6 +5,7 @@ Owns the spectrogram only. librosa's filter bank is the source of truth; nothing
 
 import functools
 
+import jax
 import jax.numpy as jnp
 import librosa
 import numpy as np
@@ -19,6 +20,7 @@ FLOOR = 1e-10  # power
 DYNAMIC_RANGE = 8.0  # decades below the clip's maximum
 
 
+@jax.named_scope("log_mel")
 def log_mel(
     waveform: Float[Array, "b s"], mels: int = 80, *, pad_to_30s: bool = False
 ) -> Float[Array, "b m r"]:

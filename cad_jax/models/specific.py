@@ -37,6 +37,7 @@ class SpecificPath(nnx.Module):
         self.norm = layer_norm(config.width, rngs)
         self.logit = Linear(config.width, 1, dtype=dtype, rngs=rngs)
 
+    @jax.named_scope("specific_path")
     def __call__(self, track: Track) -> SpecificEvidence:
         """Judge the tower's features; the returned track keeps the mask of what really exists."""
         projected = dataclasses.replace(track, features=self.projection(track.features))

@@ -3,6 +3,7 @@
 The teachers are the specific paths; the losses stop their gradients, nothing here does.
 """
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
@@ -36,6 +37,7 @@ class Student(nnx.Module):
         self.predictor = Predictor(config, rngs=rngs)
         self.logit = Linear(config.width, 1, dtype=config.compute_dtype, rngs=rngs)
 
+    @jax.named_scope("student")
     def __call__(
         self, fused: Float[Array, "b d"]
     ) -> tuple[Float[Array, "b d"], Float[Array, " b"]]:

@@ -15,6 +15,7 @@ NEAR = 1  # offsets up to this far count as in sync
 LEAST_SHARE = 0.5  # of the best covered offset's pairs; an offset with fewer is not judged
 
 
+@jax.named_scope("sync_curve")
 def sync_curve(
     z_video: Float[Array, "b k e"],
     z_audio: Float[Array, "b g e"],

@@ -4,6 +4,7 @@ Takes raw uint8 images and normalises them on the device. Knows nothing of clips
 image is on its own. Letters: f images, n tokens, d the tower's width.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -20,6 +21,7 @@ BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 RESIDUAL_GAIN = 12.0  # brings residuals of a few grey levels to the order of normalised colours
 
 
+@jax.named_scope("picture_input")
 def tower_input(images: UInt8[Array, "f h w 3"], residual: bool) -> Float[Array, "f h w c"]:
     """CLIP-normalised colours, with `residual` also the high-pass residual and its magnitude."""
     pixels = images.astype(jnp.float32) / 255.0
@@ -99,6 +101,7 @@ class ViT(nnx.Module):
         )
         self.ln_post = layer_norm(width, rngs)
 
+    @jax.named_scope("vit")
     def __call__(
         self, images: UInt8[Array, "f h w 3"], adapted: bool = False
     ) -> tuple[Float[Array, "f n d"], Float[Array, "f d"]]:

@@ -4,6 +4,7 @@ Takes log-mel spectrograms of any length up to its positions and returns 50 toke
 nothing of clips, masks or the 25 Hz grid. Letters: m mel bins, r mel frames, n = r / 2 tokens.
 """
 
+import jax
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
@@ -71,6 +72,7 @@ class WhisperEncoder(nnx.Module):
         )
         self.ln_post = layer_norm(config.width, rngs)
 
+    @jax.named_scope("whisper")
     def __call__(self, mel: Float[Array, "b m r"], adapted: bool = False) -> Float[Array, "b n d"]:
         """One token of width d for every two mel frames, float32.
 

@@ -6,8 +6,11 @@ Every function from `is_lead` on must be called by every process, in the same or
 import contextlib
 import hashlib
 import os
+import pathlib
+import secrets
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
@@ -17,9 +20,13 @@ from jax.experimental import multihost_utils
 
 from data_pipelines.errors import UserError
 
-# A host that says nothing for so many seconds is dead: the coordinator names it to the others, and
-# JAX aborts these (exit code 134), since their collectives would wait for ever.
+# A host that says nothing for so many seconds is dead to JAX, which then aborts the others (exit
+# code 134). `watch` says it sooner, and by name.
 HEARTBEAT_S = 60
+
+_NAMED_S = 5.0  # a collective fails at once where a host is gone; `watch` needs a moment
+
+_SHARED_S = 5.0  # within which a network's file system shows a new file everywhere
 
 _TEXT_BYTES = 1000  # of what one host tells the others
 
@@ -30,7 +37,7 @@ _ENVIRONMENT = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
 
 def join(
     coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None
-) -> None:
+) -> str | None:
     """Joins the other hosts' processes; before anything else of JAX.
 
     Args:
@@ -38,6 +45,9 @@ def join(
             JAX_COORDINATOR_ADDRESS, else detected, and so are the others.
         num_processes: of all hosts; JAX_NUM_PROCESSES.
         process_id: of this one, from 0; JAX_PROCESS_ID.
+
+    Returns:
+        The coordinator, if it was stated and not detected.
 
     Raises:
         UserError: some of the three are stated, but not all; or none, and no cluster is found.
@@ -59,13 +69,14 @@ def join(
         )
     except ValueError as error:
         raise UserError(_cannot_join(error, detected=detection is None)) from error
-    # JAX notes SIGTERM and goes on. Until the training loop handles it, it ends the process.
+    # JAX notes SIGTERM and goes on. Until `watch` handles it, it ends the process.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return coordinator
 
 
 @contextlib.contextmanager
 def losses_explained() -> Iterator[None]:
-    """Turns a collective that failed into one line; the coordinator then names who is gone.
+    """Turns a collective that failed into one line, unless a host is gone, whom `watch` names.
 
     Raises:
         UserError: what was waited for from other hosts failed.
@@ -75,11 +86,9 @@ def losses_explained() -> Iterator[None]:
     except (jax.errors.JaxRuntimeError, ValueError) as error:  # Gloo's are ValueErrors
         if jax.process_count() == 1:
             raise
+        time.sleep(_NAMED_S)
         text = " ".join(str(error).split())
-        raise UserError(
-            f"work with the other hosts failed ({text[:200]}); if one is gone, the coordinator "
-            f"names it within {HEARTBEAT_S} s"
-        ) from error
+        raise UserError(f"work with the other hosts failed: {text[:200]}") from error
 
 
 def is_lead() -> bool:
@@ -134,6 +143,33 @@ def lead_first(work: Callable[[], T]) -> T:
     lead = together(work) if is_lead() else together(lambda: None)
     others = together(lambda: None) if is_lead() else together(work)
     return lead if is_lead() else others  # type: ignore[return-value]
+
+
+def refuse_unshared(folder: pathlib.Path) -> None:
+    """Checks that what the leader writes in a folder is seen by all.
+
+    Raises:
+        UserError: on some host the folder is another disk's; names the first.
+    """
+    if jax.process_count() == 1:
+        return
+    token = secrets.token_hex(8) if is_lead() else ""
+    mark = folder / f".shared-{gather(token)[0]}"
+
+    def look_for() -> None:
+        deadline = time.monotonic() + _SHARED_S
+        while not mark.exists():
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"{folder} is not the folder that host 0 writes: name one that all hosts share"
+                )
+            time.sleep(0.1)
+
+    try:
+        lead_first(mark.touch if is_lead() else look_for)
+    finally:
+        if is_lead():
+            mark.unlink(missing_ok=True)
 
 
 def refuse_different(facts: Mapping[str, str]) -> None:

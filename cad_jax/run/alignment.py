@@ -5,7 +5,7 @@ shifted told apart, a clip's own sound found among others'. Needs no label of fo
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -57,9 +57,20 @@ def in_sync_clips(config: Experiment, source: TFRecordSource) -> TFRecordSource:
 
 
 def alignment_figures(
-    config: Experiment, mesh: Mesh, params: Mapping[str, jax.Array], source: TFRecordSource
+    config: Experiment,
+    mesh: Mesh,
+    params: Mapping[str, jax.Array],
+    source: TFRecordSource,
+    between: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """What the parameters do on clips of `in_sync_clips`; silent ones are not judged.
+
+    Args:
+        config: the experiment.
+        mesh: where the parameters are.
+        params: all of them, by name.
+        source: the clips.
+        between: see `Scorer.split`.
 
     Returns:
         sync_auc: p_mismatch of the clips against that of the same clips with their sound shifted
@@ -77,16 +88,17 @@ def alignment_figures(
     """
     scorers = _scorers(config, mesh)
     shift = SyncShift(config.seed, config.data.augment.sync_shift_seconds)
-    here = scorers.sync.split(params, source)
-    moved = scorers.sync.split(params, source, shift=shift)
+    here = scorers.sync.split(params, source, between=between)
+    moved = scorers.sync.split(params, source, shift=shift, between=between)
     scores = [of["p_mismatch"][of["heard"]] for of in (here, moved)]
     labels = np.repeat([0, 1], [len(of) for of in scores])
     bins = here["best_offset_ms"][here["heard"]] * FRAME_RATE / 1000
     gallery = source.subset(_evenly_spaced(len(source), GALLERY))
+    embedded = scorers.embedding.split(params, gallery, between=between)
     return {
         "sync_auc": float(auc(count_scores(labels, np.concatenate(scores)))),
         "sync_accuracy": _share(np.abs(bins) <= SYNC_TOLERANCE),
-        "retrieval": _retrieval(scorers.embedding.split(params, gallery), gallery),
+        "retrieval": _retrieval(embedded, gallery),
         "clips": float(len(bins)),
     }
 

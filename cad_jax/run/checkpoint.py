@@ -5,13 +5,16 @@ are not in it: they come back from where they came from. What does not fit is re
 filled in; what is damaged is named, and the one before is taken.
 """
 
+import contextlib
 import dataclasses
 import functools
 import itertools
 import logging
 import math
+import os
 import pathlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -160,21 +163,19 @@ class Checkpoints:
         step = int(state.step)
         if auc is not None and math.isnan(auc):
             auc = -1.0  # validation has one class only; nan cannot be sorted
-        self._manager.wait_until_finished()  # before what is being saved is another step
+        self.wait()  # before what is being saved is another step
         self._saving = (step, auc)
         if step in self._manager.all_steps():
             self._manager.delete(step)
         self._checked.pop(step, None)
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                params=ocp.args.StandardSave(state.result),
-                optimizer=ocp.args.StandardSave(_optimizer_item(state)),
-                config=ocp.args.JsonSave(dict(config)),
-                progress=ocp.args.JsonSave(dataclasses.asdict(progress)),
-            ),
-            metrics=None if auc is None else {"auc": auc},
+        items = ocp.args.Composite(
+            params=ocp.args.StandardSave(state.result),
+            optimizer=ocp.args.StandardSave(_optimizer_item(state)),
+            config=ocp.args.JsonSave(dict(config)),
+            progress=ocp.args.JsonSave(dataclasses.asdict(progress)),
         )
+        with self._naming():
+            self._manager.save(step, args=items, metrics=None if auc is None else {"auc": auc})
 
     def restore(self, step: int, target: TrainState) -> TrainState:
         """The state saved at `step`, placed as `target` says.
@@ -204,14 +205,20 @@ class Checkpoints:
         return Progress(**self._restore_json(step, "progress"))
 
     def wait(self) -> None:
-        """Returns when everything is on disk."""
+        """Returns when everything is on disk.
+
+        Raises:
+            OSError: it cannot be written: disk full and the like.
+        """
         if "_manager" in vars(self):
-            self._manager.wait_until_finished()
+            with self._naming():
+                self._manager.wait_until_finished()
 
     def close(self) -> None:
         """Waits, and ends what works in the background."""
         if "_manager" in vars(self):
-            self._manager.close()
+            with self._naming():
+                self._manager.close()
         self._reader.close()
 
     @functools.cached_property
@@ -230,6 +237,19 @@ class Checkpoints:
                 async_options=ocp.AsyncOptions(post_finalization_callback=self._seal),
             ),
         )
+
+    @contextlib.contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Says in a line what TensorStore says in five: the system's own words, and where."""
+        try:
+            yield
+        except ValueError as error:
+            number = re.search(r"os_error_code='(\d+)'", str(error))
+            if number is None:
+                raise
+            code = int(number[1])
+            message = f"cannot save in {self.directory}: {os.strerror(code)}"
+            raise OSError(code, message) from error
 
     def _seal(self) -> None:
         """Hashes what was saved, while it still has its temporary name; Orbax calls it once."""
@@ -303,7 +323,14 @@ class Checkpoints:
 
     def _restore_json(self, step: int, name: str) -> dict[str, Any]:
         args = ocp.args.Composite(**{name: ocp.args.JsonRestore()})
-        return self._reader.restore(self.directory / str(step), args=args)[name]
+        folder = self.directory / str(step)
+        try:
+            values = self._reader.restore(folder, args=args)[name]
+        except ValueError:
+            values = None
+        if not isinstance(values, dict):
+            raise CheckpointError(f"{folder / name} is no JSON object: bring this checkpoint back")
+        return values
 
 
 def _handlers() -> dict[str, Any]:

@@ -19,6 +19,7 @@ from jax.sharding import Mesh, NamedSharding
 from cad_jax.models.cad import CAD
 from cad_jax.models.functional import FunctionalModel, Params
 from cad_jax.models.lora import is_adapter
+from cad_jax.parallel import hosts
 from cad_jax.parallel.mesh import make_mesh
 from cad_jax.parallel.rules import match_rules, parameter_shardings
 from cad_jax.run.checkpoint import CheckpointError, Checkpoints
@@ -179,7 +180,7 @@ def load_run(
             parameters come from is gone or changed.
     """
     workdir = pathlib.Path(workdir)
-    checkpoints = Checkpoints(workdir, read_only=True)
+    checkpoints = hosts.together(lambda: Checkpoints(workdir, read_only=True))
     try:
         step = checkpoints.best_step() if step is None else checkpoints.check_step(step)
         if step is None:

@@ -13,7 +13,8 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from cad_jax.models.functional import FunctionalModel, Params
-from cad_jax.parallel.mesh import put_batch, replicated
+from cad_jax.parallel import hosts
+from cad_jax.parallel.mesh import check_divides, put_batch, replicated
 from cad_jax.run.placement import make_model
 from cad_jax.settings.experiment import Experiment
 from cad_jax.types import Batch, Outputs
@@ -83,6 +84,7 @@ class Scorer:
         source: TFRecordSource,
         title: str = "",
         shift: SyncShift | None = None,
+        between: Callable[[], None] = lambda: None,
     ) -> Scores:
         """Scores of every clip of a split, in the source's order.
 
@@ -91,11 +93,18 @@ class Scorer:
             source: the clips.
             title: of a progress bar; none without.
             shift: takes the sound from elsewhere in the record; clips without room are left out.
+            between: called behind every batch; to end it there it raises, on all hosts.
+
+        Raises:
+            UserError: the devices cannot share the evaluation batch evenly; a score is not finite.
         """
-        batches = self._batches(source, shift)
-        total = -(-len(source) // self._config.evaluation.batch_size)
-        bar = tqdm(batches, title, total, leave=False, disable=not title or jax.process_index() > 0)
-        parts = [self.batch(params, batch) for batch in bar]
+        size = self._config.evaluation.batch_size
+        check_divides(size, self.mesh, "config.evaluation.batch_size")
+        batches, hidden = self._batches(source, shift), not title or not hosts.is_lead()
+        parts = []
+        for batch in tqdm(batches, title, -(-len(source) // size), leave=False, disable=hidden):
+            parts.append(self.batch(params, batch))
+            between()
         scores = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         order = np.argsort(scores["clip_index"])
         return {name: values[order] for name, values in scores.items()}

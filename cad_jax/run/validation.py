@@ -4,7 +4,7 @@ Owns the figures of each stage and how they are averaged over data sets. Test sp
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -65,23 +65,38 @@ def validated(config: Experiment, source: TFRecordSource) -> TFRecordSource:
 
 
 def validate(
-    config: Experiment, mesh: Mesh, params: Mapping[str, jax.Array], source: TFRecordSource
+    config: Experiment,
+    mesh: Mesh,
+    params: Mapping[str, jax.Array],
+    source: TFRecordSource,
+    between: Callable[[], None] = lambda: None,
 ) -> Validation:
     """What the parameters do on the clips of `validated`.
 
     A detector: AUC of p_fake, `auc`. A pretraining: see `alignment_figures`.
 
+    Args:
+        config: the experiment.
+        mesh: where the parameters are.
+        params: all of them, by name.
+        source: the clips.
+        between: called behind every batch; to end it there it raises, on all hosts.
+
     Raises:
         ScoreError: a score is not finite.
     """
     of = _alignment if config.stage == "pretrain" else _verdicts
-    return Validation(CHOSEN_BY[config.stage], of(config, mesh, params, source))
+    return Validation(CHOSEN_BY[config.stage], of(config, mesh, params, source, between))
 
 
 def _verdicts(
-    config: Experiment, mesh: Mesh, params: Mapping[str, jax.Array], source: TFRecordSource
+    config: Experiment,
+    mesh: Mesh,
+    params: Mapping[str, jax.Array],
+    source: TFRecordSource,
+    between: Callable[[], None],
 ) -> dict[str, dict[str, float]]:
-    scores = make_scorer(config, mesh).split(params, source)
+    scores = make_scorer(config, mesh).split(params, source, between=between)
     labels = source.column("label")[scores["clip_index"]]
     names = source.column("dataset")[scores["clip_index"]]
     rows = {str(name): (names == name) & (labels >= 0) for name in np.unique(names)}
@@ -90,11 +105,15 @@ def _verdicts(
 
 
 def _alignment(
-    config: Experiment, mesh: Mesh, params: Mapping[str, jax.Array], source: TFRecordSource
+    config: Experiment,
+    mesh: Mesh,
+    params: Mapping[str, jax.Array],
+    source: TFRecordSource,
+    between: Callable[[], None],
 ) -> dict[str, dict[str, float]]:
     names = source.column("dataset")
     sets = {str(name): source.subset(np.flatnonzero(names == name)) for name in np.unique(names)}
-    return {name: alignment_figures(config, mesh, params, of) for name, of in sets.items()}
+    return {name: alignment_figures(config, mesh, params, of, between) for name, of in sets.items()}
 
 
 def _mean(values: list[float]) -> float:

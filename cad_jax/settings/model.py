@@ -15,12 +15,13 @@ SYNC_RADIUS = 15  # bins of 40 ms that the sync curve and its loss reach either 
 
 
 def _require_sizes(config: Any) -> None:
-    """Every whole number is a size: at least 1, or 0 where it is a depth."""
+    """Every whole number is a size: at least 1, or 0 where it is a depth, and no absurd one."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if type(value) is int:
-            least = 0 if field.name.endswith("depth") else 1
-            _require(value >= least, config, f"{field.name} must be at least {least}, not {value}")
+            least, most = (0, 200) if field.name.endswith("depth") else (1, 100_000)
+            message = f"{field.name} must be {least} to {most}, not {value}"
+            _require(least <= value <= most, config, message)
 
 
 def _require(condition: bool, config: Any, message: str) -> None:

@@ -56,6 +56,10 @@ def _change(tree: dict[str, Any], changes: Mapping[str, Any], where: str) -> Non
         if key not in tree:
             raise ConfigError(f"{where}.{key} is no setting: {nearest(key, tree)}")
         if isinstance(tree[key], dict):
+            if not isinstance(value, Mapping):
+                raise ConfigError(
+                    f"{where}.{key} holds settings of its own; it cannot be {value!r}"
+                )
             _change(tree[key], value, f"{where}.{key}")
         else:
             tree[key] = value

@@ -17,7 +17,7 @@ from cad_jax.settings.protocol import StudySet
 from cad_jax.settings.structure import leaves
 from data_pipelines.commands.prepare import settings_of
 from data_pipelines.errors import UserError
-from data_pipelines.records.metadata import INFO_FILE, PREPARATION_FILE, recorded_split
+from data_pipelines.records.metadata import INFO_FILE, recorded_preparation, recorded_split
 
 Inputs = dict[str, str]
 
@@ -38,7 +38,7 @@ def check_set(wanted: StudySet) -> None:
             f"{folder} is split by {found['name']} {found['sha256'][:12]}, the protocol says "
             f"{stated}; with DIR for the data: {split}; {preparation}"
         )
-    made = json.loads((folder / PREPARATION_FILE).read_bytes())["settings"]
+    made = recorded_preparation(folder).get("settings", {})
     asked = dataclasses.asdict(settings_of(wanted.preparation))
     for name, value in asked.items():
         if made.get(name) != value:

@@ -1,4 +1,7 @@
-"""What one accelerator has, from its maker's data sheet: memory, bandwidth, arithmetic."""
+"""What one accelerator has: memory, bandwidth, arithmetic. The one table of it.
+
+From the makers' data sheets; a GPU's memory is what its driver leaves of it.
+"""
 
 import dataclasses
 
@@ -28,9 +31,9 @@ CHIPS = (
     Chip("TPU v5 lite", 16 * _GIB, 819e9, 197e12),
     Chip("TPU v5", 95 * _GIB, 2765e9, 459e12),
     Chip("TPU v6 lite", 32 * _GIB, 1640e9, 918e12),
-    Chip("NVIDIA A100", 80 * _GIB, 2039e9, 312e12),
-    Chip("NVIDIA H100", 80 * _GIB, 3352e9, 989e12),
-    Chip("NVIDIA H200", 141 * 10**9, 4800e9, 989e12),
+    Chip("NVIDIA A100", 85_094_825_984, 2039e9, 312e12),
+    Chip("NVIDIA H100", 84_929_347_584, 3352.32e9, 989e12),
+    Chip("NVIDIA H200", 150_754_820_096, 4800e9, 989e12),
 )
 
 

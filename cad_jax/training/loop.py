@@ -56,7 +56,7 @@ from cad_jax.telemetry.speed import (
 from cad_jax.telemetry.writers import create_writer
 from cad_jax.training.input import on_device
 from cad_jax.training.learner import Learner, model_flops
-from cad_jax.training.preemption import AgreedStop, StopRequest
+from cad_jax.training.preemption import AgreedStop, StopAgreed, StopRequest
 from cad_jax.training.step import Metrics
 from cad_jax.training.tower_features import open_features
 from cad_jax.types import Batch
@@ -97,6 +97,7 @@ def train(config: Experiment, workdir: str | pathlib.Path) -> bool:
     with contextlib.ExitStack() as alone:
         lock = held(workdir / LOCK_FILE, f"{workdir} is trained in already,")
         hosts.together(lambda: alone.enter_context(lock) if hosts.is_lead() else None)
+        hosts.refuse_unshared(workdir)
         newest, best = config.train.keep_newest, config.train.keep_best
         checkpoints = Checkpoints(workdir, keep_newest=newest, keep_best=best)
         alone.callback(checkpoints.close)
@@ -110,7 +111,7 @@ def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) 
     check_divides(config.data.batch_size, mesh, "config.data.batch_size", microbatches)
     check_divides(config.evaluation.batch_size, mesh, "config.evaluation.batch_size")
     config, source, strata, validation = hosts.together(lambda: _open_data(config))
-    hosts.refuse_different(facts_of(config))
+    hosts.refuse_different(facts_of(config) | {"validation split": validation.fingerprint})
     learner = Learner(config, mesh, make_model(config))
     state, progress = _resume_or_init(learner, checkpoints, workdir)
     finished = int(state.step) >= config.train.steps
@@ -120,11 +121,14 @@ def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) 
     writer = create_writer(workdir, int(state.step), is_lead=hosts.is_lead())
     log.info("contrast: %s", learner.contrast)
     kept = workdir / GOODPUT_FILE if hosts.is_lead() else None
-    phases = PhaseClock(kept, int(state.step), started)
-    frozen = learner.init_frozen()
-    run = _Run(learner, checkpoints, writer, phases, validation, frozen, progress)
+    step = int(state.step)
+    phases = PhaseClock(kept, step, started)
     try:
-        return run.go_on(state, _batches(config, source, strata, int(state.step)))
+        loaded = hosts.together(lambda: _batches(config, source, strata, step))
+        with StopRequest() as stop:
+            frozen = learner.init_frozen()
+            run = _Run(learner, checkpoints, writer, phases, validation, frozen, progress, stop)
+            return run.go_on(state, loaded)
     finally:
         writer.close()
 
@@ -153,20 +157,25 @@ class _Run:
     validation: TFRecordSource
     frozen: Params
     progress: Progress
+    stop: StopRequest
+
+    def __post_init__(self) -> None:
+        self.agreed = AgreedStop(self.learner.mesh)
 
     def go_on(self, state: TrainState, loaded: Iterator[ClipBatch]) -> bool:
+        """Trains to the end; False where all hosts stopped before it, with this state saved."""
         config, start = self.learner.config.train, int(state.step)
-        if _owes_evaluation(self.learner.config, state, self.progress):
-            self._evaluate(state)
+        owes = _owes_evaluation(self.learner.config, state, self.progress)
+        if owes and not self._evaluate(state):
+            return False
         if start >= config.steps or _is_stale(self.learner.config, self.progress):
             return True
         ahead = on_device(loaded, self.learner.mesh)
         batches, take_step, clock = self._compile(state, ahead)
-        agreed, stopping = AgreedStop(self.learner.mesh), False
-        profile = self._profile_window()
+        profile, stopping = self._profile_window(), False
         bar = tqdm(initial=start, total=config.steps, unit="step", disable=not hosts.is_lead())
         self.phases.enter("step")
-        with StopRequest() as stop, bar, profile:
+        with bar, profile:
             batches = clock.input(itertools.islice(batches, config.steps - start))
             for step, batch in enumerate(batches, start=start + 1):
                 profile.before(step)
@@ -175,12 +184,12 @@ class _Run:
                 profile.after(step, metrics)
                 clock.tick(metrics["loss"])
                 bar.update()
-                stopping = agreed(bool(stop), last=step == config.steps)
+                stopping = self.agreed(bool(self.stop), last=step == config.steps)
                 last = step == config.steps or stopping
                 if last or step % config.log_every == 0:
                     bar.set_postfix_str(self._log(step, metrics, clock))
                 if config.evaluates_at(step) and not stopping:
-                    self._evaluate(state)
+                    stopping = not self._evaluate(state)
                 elif last or step % config.checkpoint_every == 0:
                     self._save(state, None)
                 if stopping or _is_stale(self.learner.config, self.progress):
@@ -190,7 +199,7 @@ class _Run:
         self.phases.keep()
         log.info("%s", self.phases.read().line())
         if stopping:
-            reason = stop.signal_name or "another host stopped"
+            reason = self.stop.signal_name or "another host stopped"
             log.warning("%s: saved at step %d", reason, int(state.step))
         return not stopping
 
@@ -224,15 +233,25 @@ class _Run:
         self.phases.keep()
         return f"loss {values['loss']:.3f}, {speed_line(speed)}"
 
-    def _evaluate(self, state: TrainState) -> None:
-        """Validates what training has come to, and saves it."""
+    def _evaluate(self, state: TrainState) -> bool:
+        """Validates what training has come to, and saves it; False where a stop came between."""
         config, mesh = self.learner.config, self.learner.mesh
         step = int(state.step)  # waits for the steps under way, which are no part of what follows
-        with self.phases.during("evaluation"):
-            found = validate(config, mesh, {**self.frozen, **state.result}, self.validation)
+        params = {**self.frozen, **state.result}
+        try:
+            with self.phases.during("evaluation"):
+                found = validate(config, mesh, params, self.validation, self._leave_if_asked)
+        except StopAgreed:
+            self._save(state, None)
+            return False
         self.writer.write_scalars(step, found.scalars())
         self.progress = self.progress.after_evaluation(found.auc, step)
         self._save(state, found.auc)
+        return True
+
+    def _leave_if_asked(self) -> None:
+        if self.agreed.now(bool(self.stop)):
+            raise StopAgreed
 
     def _save(self, state: TrainState, auc: float | None) -> None:
         step = int(state.step)

@@ -1,56 +1,41 @@
 """Turns SIGTERM and SIGINT on any host into a stop of all hosts at the same step, to save there."""
 
 import collections
-import signal
-import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from cad_jax.parallel import watch
 from cad_jax.parallel.mesh import batch_sharding, replicated
+from cad_jax.parallel.stop_signals import StopSignals
 
 # Steps between asking all hosts and reading the answer. It is there by then, so nobody waits, and
 # two steps under way keep a device busy.
 LAG = 2
 
 
-class StopRequest:
+class StopRequest(StopSignals):
     """Context in which the first SIGTERM or Ctrl-C asks the loop to save and stop.
-
-    A second one ends the process at once, as usual. Outside the main thread nothing is changed.
 
     Attributes:
         signal_name: `SIGTERM`, `SIGINT`, or empty while nobody asked.
     """
 
     def __init__(self) -> None:
+        super().__init__(self._note)
         self.signal_name = ""
-        self._previous: dict[int, signal._HANDLER] = {}
 
     def __bool__(self) -> bool:
         return bool(self.signal_name)
 
-    def __enter__(self) -> "StopRequest":
-        for number in (signal.SIGTERM, signal.SIGINT):
-            try:
-                self._previous[number] = signal.signal(number, self._handle)
-            except ValueError:  # not the main thread: signals cannot reach us there
-                break
-        return self
+    def _note(self, name: str) -> None:
+        self.signal_name = name
 
-    def __exit__(self, *exception: object) -> None:
-        self._restore()
 
-    def _handle(self, number: int, frame: types.FrameType | None) -> None:
-        self.signal_name = signal.Signals(number).name
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous = {}
+class StopAgreed(Exception):
+    """All hosts stop here, in the midst of what can be done anew."""
 
 
 class AgreedStop:
@@ -76,12 +61,21 @@ class AgreedStop:
             wanted: whether this host was asked to stop.
             last: no step follows, so that every answer still under way is read.
         """
-        if jax.process_count() == 1:
-            return wanted
-        mine = np.full(jax.local_device_count(), wanted)
-        flags = jax.make_array_from_process_local_data(self._sharding, mine)
-        self._asked.append(self._any(flags))
-        answers = []
-        while len(self._asked) > (0 if last else LAG):
-            answers.append(bool(self._asked.popleft()))
-        return any(answers)
+        return self._answer(wanted, 0 if last else LAG)
+
+    def now(self, wanted: bool) -> bool:
+        """Asks and answers at once: between pieces of work that are waited for anyway."""
+        return self._answer(wanted, 0)
+
+    def _answer(self, wanted: bool, lag: int) -> bool:
+        answers = [wanted]
+        if jax.process_count() > 1:
+            mine = np.full(jax.local_device_count(), wanted)
+            flags = jax.make_array_from_process_local_data(self._sharding, mine)
+            self._asked.append(self._any(flags))
+            answers = []
+            while len(self._asked) > lag:
+                answers.append(bool(self._asked.popleft()))
+        if stops := any(answers):
+            watch.hold()
+        return stops

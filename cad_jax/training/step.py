@@ -74,9 +74,10 @@ def make_train_step(
 
     def step(state: TrainState, frozen: Params, batch: Batch) -> tuple[TrainState, Metrics]:
         (total, (terms, watch)), grads = value_and_grad(state.params, frozen, batch)
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        params = cast(Params, optax.apply_updates(state.params, updates))
-        average = follow(state.average, params, state.step, ema_decay)
+        with jax.named_scope("optimizer"):
+            updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+            params = cast(Params, optax.apply_updates(state.params, updates))
+            average = follow(state.average, params, state.step, ema_decay)
         metrics = {
             "loss": total,
             "gradient_norm": optax.tree.norm(grads),

@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from cad_jax.models.cad import CAD, visible
 from cad_jax.models.functional import Params
-from cad_jax.parallel.mesh import make_mesh, put_batch, replicated
+from cad_jax.parallel import hosts
+from cad_jax.parallel.mesh import check_divides, make_mesh, put_batch, replicated
 from cad_jax.run.initialise import TOWERS, tower_parameters
 from cad_jax.run.placement import make_model
 from cad_jax.settings.experiment import Experiment
@@ -48,17 +49,18 @@ def store_features(config: Experiment) -> list[pathlib.Path]:
         UserError: a tower is trained; weights or sets are not there.
     """
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
+    check_divides(config.evaluation.batch_size, mesh, "config.evaluation.batch_size")
     learner = Learner(config, mesh, make_model(config))
     _refuse_trained_towers(learner.names[0])
     folders, params = [], None
     for path in (config.data.path, *config.data.extra_paths):
         facts = feature_facts(config, path)
         folder = features_folder(path, facts)
-        if not folder.exists():
+        if not hosts.agree(folder.exists()):  # the others' disk may be another
             params = params or {**learner.init().params, **learner.init_frozen()}
             source = TFRecordSource(path, config.data.train_split)
             clips = _clips(config, learner, params, source)
-            if jax.process_index() == 0:
+            if hosts.is_lead():
                 write_features(path, facts, clips)
             else:  # takes its part in the passes; the first process holds all of the result
                 for _ in clips:

@@ -1,7 +1,8 @@
 """Which tower some published weights belong to: from the arrays' shapes, and what files state.
 
-Shapes tell everything but the heads and the activation. Where no file states these, they are what
-OpenAI published: 64 channels a head, and CLIP's quick GELU.
+Shapes tell everything but the heads and the activation. Where no file beside the arrays, of Hugging
+Face's or open_clip's, states these, they are what OpenAI published: 64 channels a head, and CLIP's
+quick GELU.
 """
 
 from cad_jax.settings.structure import ConfigError, structure

@@ -28,6 +28,16 @@ _HUGGING_FACE = {
     "num_attention_heads": "heads",
     "hidden_act": "activation",
 }
+_OPEN_CLIP = {
+    "image_size": "image_size",
+    "patch_size": "patch_size",
+    "width": "width",
+    "layers": "depth",
+    "mlp_ratio": "mlp_ratio",
+}
+# Settings of open_clip's that are a tower of ours at this value alone, or whatever they are.
+_OPEN_CLIP_FIXED = {"pool_type": "tok", "pos_embed_type": "learnable"}
+_OPEN_CLIP_FREE = {"head_width", "patch_dropout", "output_tokens", "final_ln_after_pool"}
 
 
 def _sizes(published: PublishedWeights, layout: Layout) -> dict[str, int]:
@@ -49,6 +59,29 @@ def _stated_by_hugging_face(published: PublishedWeights) -> dict[str, Any]:
     if (epsilon := settings.get("layer_norm_eps", 1e-5)) != 1e-5:
         raise WeightsError(f"{published.path}: layer norms of epsilon {epsilon}; ours is 1e-5")
     return translated(settings, _HUGGING_FACE)
+
+
+def _stated_by_open_clip(published: PublishedWeights) -> dict[str, Any]:
+    """As open_clip builds it: what is not stated is its own default."""
+    if "open_clip" not in published.settings:
+        return {}
+    model = published.settings["open_clip"].get("model_cfg")
+    vision = model.get("vision_cfg") if isinstance(model, dict) else None
+    if not isinstance(model, dict) or not isinstance(vision, dict):
+        raise WeightsError(f"{published.path}: open_clip_config.json beside it has no vision_cfg")
+    for name, value in vision.items():
+        known = name in _OPEN_CLIP or name in _OPEN_CLIP_FREE
+        if not known and value and value != _OPEN_CLIP_FIXED.get(name):
+            raise WeightsError(
+                f"{published.path}: open_clip's {name}={value!r} is no tower of ours"
+            )
+    width, head = vision.get("width", 768), vision.get("head_width", 64)
+    if not (type(width) is type(head) is int and 0 < head <= width and width % head == 0):
+        raise WeightsError(
+            f"{published.path}: open_clip's heads of {head!r} in a width of {width!r}"
+        )
+    activation = "quick_gelu" if model.get("quick_gelu") else "gelu"
+    return translated(vision, _OPEN_CLIP) | {"heads": width // head, "activation": activation}
 
 
 def _hugging_face_clip(prefix: str) -> Layout:
@@ -73,7 +106,11 @@ def _hugging_face_clip(prefix: str) -> Layout:
     }
     buffers = rf"{re.escape(prefix)}embeddings\.position_ids"
     others = (r"text_model\..*", r"(text|visual)_projection\.weight", "logit_scale", buffers)
-    return Layout("Hugging Face", parameters, positions, others, _stated_by_hugging_face)
+
+    def stated(published: PublishedWeights) -> dict[str, Any]:
+        return _stated_by_open_clip(published) | _stated_by_hugging_face(published)
+
+    return Layout("Hugging Face", parameters, positions, others, stated)
 
 
 def _openai_clip() -> Layout:
@@ -97,12 +134,17 @@ def _openai_clip() -> Layout:
     }
     others = (
         r"transformer\..*",
+        r"text\..*",
         r"token_embedding\.weight",
         r"ln_final\..*",
-        r"(visual\.proj|positional_embedding|text_projection|logit_scale)",
+        r"(visual\.proj|positional_embedding|text_projection|logit_scale|logit_bias)",
         r"(input_resolution|context_length|vocab_size)",
     )
-    return Layout("OpenAI", parameters, positions, others, lambda published: {})
+
+    def stated(published: PublishedWeights) -> dict[str, Any]:
+        return _stated_by_hugging_face(published) | _stated_by_open_clip(published)
+
+    return Layout("OpenAI", parameters, positions, others, stated)
 
 
 CLIP = TowerKind(

@@ -11,7 +11,10 @@ from cad_jax.weights.safetensors_files import read_safetensors
 from cad_jax.weights.torch_files import read_torch
 
 # In a folder, the first that is there.
-NAMES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "model.bin")
+NAMES = (
+    "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "model.bin",
+    "open_clip_model.safetensors", "open_clip_pytorch_model.bin",
+)  # fmt: skip
 
 _TORCH_STARTS = (b"PK", b"\x80\x02")  # a zip archive; a pickle, before torch 1.6
 

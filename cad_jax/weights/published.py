@@ -30,7 +30,8 @@ class PublishedWeights:
         path: what the user named.
         files: the files that hold the arrays.
         tensors: name -> function that reads the array; nothing is in memory before.
-        settings: what the files say beside the arrays: `config.json`, OpenAI's `dims`.
+        settings: what the files say beside the arrays: `config.json`, OpenAI's `dims`; under
+            `open_clip` what open_clip's own configuration says.
     """
 
     path: pathlib.Path

@@ -1,4 +1,4 @@
-"""Reads Hugging Face folders: `model.safetensors`, or its shards by their index, and `config.json`.
+"""Reads Hugging Face folders: `model.safetensors`, or its shards by their index, and the settings.
 
 Knows nothing of what the arrays mean.
 """
@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from cad_jax.weights.published import PublishedWeights, WeightsError, read_json
 
 CONFIG = "config.json"
+OPEN_CLIP_CONFIG = "open_clip_config.json"
 
 
 def read_safetensors(path: pathlib.Path) -> PublishedWeights:
@@ -45,9 +46,13 @@ def open_arrays(path: pathlib.Path) -> dict[str, Callable[[], np.ndarray]]:
 
 
 def settings_beside(path: pathlib.Path) -> dict[str, Any]:
-    """The `config.json` in the file's folder; nothing where there is none."""
-    config = path.parent / CONFIG
-    return read_json(config) if config.exists() else {}
+    """What the file's folder says: Hugging Face's `config.json`, and under `open_clip` that of it.
+
+    Nothing where there is neither.
+    """
+    config, open_clip = path.parent / CONFIG, path.parent / OPEN_CLIP_CONFIG
+    settings = read_json(config) if config.exists() else {}
+    return settings | ({"open_clip": read_json(open_clip)} if open_clip.exists() else {})
 
 
 def _read_shards(index: pathlib.Path) -> PublishedWeights:

@@ -33,10 +33,10 @@ def read_torch(path: pathlib.Path) -> PublishedWeights:
             f"{_SAVE_STATE_DICT}"
         )
     content = _load(path, zipped)
-    settings = settings_beside(path) if path.name == "pytorch_model.bin" else {}
+    settings = settings_beside(path)
     if isinstance(content, dict) and isinstance(content.get("model_state_dict"), dict):
         dims = content.get("dims")
-        settings = dims if isinstance(dims, dict) else {}
+        settings = dims if isinstance(dims, dict) else settings
         content = content["model_state_dict"]
     if not isinstance(content, dict) or not content or not all(map(_is_array, content.items())):
         raise WeightsError(f"{path} is no state dict: it must map names to arrays")

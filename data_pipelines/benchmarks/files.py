@@ -11,7 +11,7 @@ import pathlib
 import unicodedata
 from collections.abc import Iterator
 
-from data_pipelines.errors import UserError
+from data_pipelines.errors import UserError, visible
 
 # What people call files of the formats that are read (`data_pipelines.media.container.FORMATS`).
 # FFmpeg's demuxers state only some of them.
@@ -47,7 +47,8 @@ def videos_below(folder: pathlib.Path, deep: bool = True) -> list[pathlib.Path]:
             found.append(path)
     if passed:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(passed.items()))
-        logging.warning("%s: %d videos; passed over: %s", folder, len(found), counts)
+        passing = f"{folder}: {len(found)} videos; passed over: {counts}"
+        logging.warning("%s", visible(passing))
     return sorted(found)
 
 
@@ -71,8 +72,11 @@ def locate(folder: pathlib.Path, name: str) -> pathlib.Path:
 
 
 def printable(path: str) -> str:
-    """A path as text: file names may hold bytes that are no text; records hold only text."""
-    return os.fsencode(path).decode("utf-8", "replace")
+    """A path as text: what a name holds that is none, and control characters, as escapes.
+
+    Records hold only text. Names that differ stay different.
+    """
+    return visible(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
 def _files(

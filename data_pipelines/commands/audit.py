@@ -15,7 +15,7 @@ import tqdm
 
 from data_pipelines.audit.leaks import fingerprinted, leak_lines, leak_table
 from data_pipelines.audit.page import render_page
-from data_pipelines.audit.probe_report import audit_report, report_lines
+from data_pipelines.audit.probe_report import Report, audit_report, report_lines
 from data_pipelines.audit.probes import audit_rows
 from data_pipelines.audit.shortcuts import shortcut_lines, shortcut_table
 from data_pipelines.commands.run import run_cli
@@ -31,7 +31,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    output = args.output or args.path / "audit.json"
     prepared = read_metadata(args.path)
     prepared.shards(args.split)  # a split that is not there is named with those that are
     splits = sorted(prepared.shard_lengths, key=lambda split: (split != args.split, split))
@@ -43,19 +42,29 @@ def _run(args: argparse.Namespace) -> int:
     train = rows.pop(args.split)
     report = audit_report(train)
     report |= {"shortcuts": shortcut_table(train, rows), "leaks": leak_table(prints)}
-    write_json(report, output)
-    page = output.with_suffix(".html")
-    with atomic_writer(page) as write:
-        write(render_page(f"Audit of {prepared.name}", report).encode())
     parts = [report_lines(report), shortcut_lines(report["shortcuts"]), leak_lines(report["leaks"])]
     for part in parts:
         print(*part, "", sep="\n")
-    print(f"written to {output} and {page}")
+    try:
+        _write(report, prepared.name, args.output or args.path / "audit.json")
+    except OSError as error:
+        if args.output:
+            raise
+        print(f"not written ({error}): name a place for it, --output=FILE")
     return 0
+
+
+def _write(report: Report, name: str, output: pathlib.Path) -> None:
+    page = output.with_suffix(".html")
+    write_json(report, output)
+    with atomic_writer(page) as write:
+        write(render_page(f"Audit of {name}", report).encode())
+    print(f"written to {output} and {page}")
 
 
 def _clips(path: pathlib.Path, split: str) -> Iterator[ClipRecord]:
     source = TFRecordSource(path, split, on_corrupt="skip")
+    source.check_labelled()
     for position in tqdm.trange(len(source), unit="clip", desc=split, disable=None):
         yield source[position].clip
 

@@ -4,7 +4,7 @@ import io
 import sys
 from collections.abc import Callable
 
-from data_pipelines.errors import UserError
+from data_pipelines.errors import UserError, visible
 
 
 def run_cli(name: str, work: Callable[[], int | None], interrupted: str = "interrupted") -> int:
@@ -30,5 +30,5 @@ def run_cli(name: str, work: Callable[[], int | None], interrupted: str = "inter
 
 def fail(name: str, message: str, code: int = 1) -> int:
     """Says in one line what went wrong; returns the code."""
-    print(f"{name}: {message}", file=sys.stderr)
+    print(f"{name}: {visible(message)}", file=sys.stderr)
     return code

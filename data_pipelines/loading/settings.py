@@ -22,7 +22,7 @@ class ClipSpec:
     """The shape of a clip in a batch.
 
     Attributes:
-        seconds: length of the window, a multiple of 0.04.
+        seconds: length of the window, a multiple of 0.04, up to 3600.
         frames: number t of whole-face frames, spread evenly over the window.
         image_size: their side, pixels.
         mouth_size: side of the mouth crops, one a grid bin, pixels; 0 for none.
@@ -37,16 +37,20 @@ class ClipSpec:
     mouth_size: int = 0
 
     def __post_init__(self) -> None:
-        if not math.isclose(self.seconds * FRAME_RATE, self.num_bins) or self.num_bins < 1:
-            raise UserError(f"seconds is {self.seconds}; it must be a positive multiple of 0.04")
+        if not 0 < self.seconds <= 3600 or not math.isclose(
+            self.seconds * FRAME_RATE, self.num_bins
+        ):
+            raise UserError(
+                f"seconds is {self.seconds}; it must be a positive multiple of 0.04, up to 3600"
+            )
         if not 1 <= self.frames <= self.num_bins:
             raise UserError(
                 f"frames is {self.frames}; {self.seconds} s at 25 Hz give 1 to {self.num_bins}"
             )
-        if self.image_size < 1 or self.mouth_size < 0:
+        if not 1 <= self.image_size <= 8192 or not 0 <= self.mouth_size <= 8192:
             raise UserError(
-                f"image_size is {self.image_size}, mouth_size {self.mouth_size}; the first must be "
-                "positive, the second not negative"
+                f"image_size is {self.image_size}, mouth_size {self.mouth_size}; they must be 1 to "
+                "8192 pixels, the second may be 0"
             )
 
     @property

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Int, Int32, Shaped
 
 from data_pipelines.errors import UserError
-from data_pipelines.records.clip import REAL, ClipRecord
+from data_pipelines.records.clip import REAL, UNKNOWN, ClipRecord
 from data_pipelines.records.metadata import read_metadata
 from data_pipelines.records.schema import decode_clip
 from data_pipelines.records.table import ClipTable, fingerprint, open_table
@@ -186,6 +186,20 @@ class TFRecordSource:
         if not chosen.size:
             raise UserError(f"{self._name} in {self._tables[0].directory} has no genuine clips")
         return self.subset(chosen)
+
+    def check_labelled(self) -> None:
+        """Nothing can be learnt from clips of which nothing is known, nor measured on them.
+
+        Raises:
+            UserError: no clip has any label; says how to label.
+        """
+        labels = ("label", "label_video", "label_audio", "label_sync")
+        if all((self.column(label) == UNKNOWN).all() for label in labels):
+            raise UserError(
+                f"no clip of {self._name} in {self._tables[0].directory} has a label: prepare it "
+                "with label_video and label_audio (1 fake, 0 real) in manifest.csv, or from "
+                "folders real/ and fake/ with --option labels=folders"
+            )
 
     def __add__(self, other: "TFRecordSource") -> "TFRecordSource":
         """The clips of this source, then those of another, renumbered from 0."""

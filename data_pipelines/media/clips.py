@@ -260,9 +260,7 @@ def _audio_windows(
     lost = _missing_seconds(info, (audio.start_s, audio.end_s), None)
     for start, stop in spans:
         samples = audio.samples[start * _SAMPLES_PER_FRAME : stop * _SAMPLES_PER_FRAME]
-        start_ms = 1000 * (audio.start_s + start / FRAME_RATE)
-        facts = _facts(info, audio, lost) | {"start_ms": f"{start_ms:.3f}"}
-        yield _assemble(source, settings, facts, start, [], samples, 0.0)
+        yield _assemble(source, settings, _facts(info, audio, lost), start, [], samples, 0.0)
 
 
 def _record(
@@ -291,13 +289,14 @@ def _assemble(
 ) -> ClipRecord:
     """Puts a record together; a modality that is not there has no label."""
     has_video, has_audio = bool(crops), samples.size > 0
-    begin_s = crops[0].time_s if has_video else float(facts["start_ms"]) / 1000
-    span = Span(begin_s, begin_s + (len(crops) / FRAME_RATE or len(samples) / SAMPLE_RATE))
+    # Counted from the first frame, as forged stretches are, whatever the recording's clock says.
+    begin_s = start / FRAME_RATE
+    window = (begin_s, begin_s + (len(crops) / FRAME_RATE or len(samples) / SAMPLE_RATE))
     label_video, method_video = _within(
-        source.label_video, source.method_video, source.forged_video, span
+        source.label_video, source.method_video, source.forged_video, window
     )
     label_audio, method_audio = _within(
-        source.label_audio, source.method_audio, source.forged_audio, span
+        source.label_audio, source.method_audio, source.forged_audio, window
     )
     if settings.loudness is not None:
         samples = at_loudness(samples, settings.loudness)
@@ -321,11 +320,13 @@ def _assemble(
     )
 
 
-def _within(label: int, method: str, forged: Stretches | None, window: Span) -> tuple[int, str]:
+def _within(
+    label: int, method: str, forged: Stretches | None, window: tuple[float, float]
+) -> tuple[int, str]:
     """A modality's label and method in a window of a clip that is forged in stretches."""
     if label != FAKE or forged is None:
         return label, method
-    if any(start < window.end_s and window.start_s < end for start, end in forged):
+    if any(start < window[1] and window[0] < end for start, end in forged):
         return FAKE, method
     return REAL, "none"
 

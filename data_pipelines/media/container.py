@@ -25,6 +25,8 @@ FORMATS = (
     *("yuv4mpegpipe", "dv", "nut", "wav", "w64", "aiff", "flac", "mp3", "aac", "amr", "caf"),
 )
 
+_STATE_THEIR_END = ("matroska,webm", "nut", "asf", "ogg")
+
 # Up to version 18, PyAV refuses files whose title is not UTF-8 unless told otherwise; since 19 it
 # takes them and knows no such option.
 _LENIENT_TAGS: dict[str, Any] = (
@@ -129,7 +131,7 @@ def probe(path: pathlib.Path, limits: MediaLimits) -> MediaInfo:
         info = MediaInfo(
             size_bytes=path.stat().st_size,
             sha256=_sha256(path),
-            duration_s=(container.duration or 0) / av.time_base,
+            duration_s=_duration_s(container),
             video_codec=video.codec_context.name if video else "",
             width=video.codec_context.width if video else 0,
             height=video.codec_context.height if video else 0,
@@ -140,6 +142,13 @@ def probe(path: pathlib.Path, limits: MediaLimits) -> MediaInfo:
     limits.check_frame(info.width, info.height)
     limits.check_seconds(info.duration_s)
     return info
+
+
+def _duration_s(container: InputContainer) -> float:
+    """Of what is there: some containers state when they end, though they begin hours after 0."""
+    stated = container.duration or 0
+    begun = (container.start_time or 0) if container.format.name in _STATE_THEIR_END else 0
+    return max(stated - max(begun, 0), 0) / av.time_base
 
 
 def _is_mp4(path: pathlib.Path) -> bool:

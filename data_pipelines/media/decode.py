@@ -50,7 +50,8 @@ def read_video(
 
     Each grid point shows the source frame whose timestamp is nearest, so a higher rate drops
     frames, a lower or variable one repeats them (the same array), and none is blended. A cut file
-    yields what can be decoded.
+    yields what can be decoded; a frame that its decoder calls damaged is left out, as if it had
+    been lost.
 
     Args:
         path: the file.
@@ -93,12 +94,13 @@ def _on_grid(
         if previous is None:
             start = time
         else:
+            limits.check_seconds(time - start)
+            limits.check_still(time - previous[0])
             middle = (previous[0] + time) / 2
             count = max(int(np.ceil((middle - start) * FRAME_RATE - 1e-6)) - index, 0)
             yield from _repeat(previous[1], converter, start, index, count, limits)
             index += count
             period = time - previous[0]
-        limits.check_seconds(time - start)
         previous = time, frame
     if previous is not None:
         end = previous[0] + min(period, 1.0)
@@ -146,7 +148,8 @@ def _within_limits(frames: Iterator[av.VideoFrame], limits: MediaLimits) -> Iter
         decoded += 3 * frame.width * frame.height
         if decoded > limits.max_decoded_bytes:
             raise MediaError("too_large", f"over {limits.max_decoded_bytes} decoded bytes")
-        yield frame
+        if not frame.is_corrupt:
+            yield frame
 
 
 def decoded_frames(

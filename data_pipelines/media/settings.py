@@ -16,11 +16,13 @@ class MediaLimits:
         max_pixels: width times height of a frame.
         max_seconds: duration of picture or sound.
         max_decoded_bytes: all decoded frames of one pass together, 3 bytes a pixel.
+        max_still_s: how long one frame may be shown.
     """
 
     max_pixels: int = 7680 * 4320
     max_seconds: float = 3600.0
     max_decoded_bytes: int = 600 * 10**9
+    max_still_s: float = 60.0
 
     def check_frame(self, width: int, height: int) -> None:
         """Raises `MediaError` (too_large) for a frame beyond `max_pixels`."""
@@ -33,6 +35,12 @@ class MediaLimits:
         """Raises `MediaError` (too_large) for a duration beyond `max_seconds`."""
         if seconds > self.max_seconds:
             raise MediaError("too_large", f"{seconds:.0f} s long, over {self.max_seconds:.0f} s")
+
+    def check_still(self, seconds: float) -> None:
+        """Raises `MediaError` (too_large) for a frame that stands for longer than `max_still_s`."""
+        if seconds > self.max_still_s:
+            detail = f"one picture stands for {seconds:.0f} s, over {self.max_still_s:.0f} s"
+            raise MediaError("too_large", detail)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,6 +25,9 @@ _MEDIAN_BLOCKS = 5  # a wrong timestamp or two among so many move nothing
 _NEW_CLOCK_S = 1.0  # stamps that fall back by more than this start anew: the sound goes on
 _CANCELLED = 0.1  # of a channel's amplitude; a mix below it has lost what the channel says
 _FULL_SCALE = 32768
+# What states something else is no sound. A second at 1 Hz would become 16,000 times as large.
+_RATES = range(1000, 1_000_001)  # Hz
+_MOST_CHANNELS = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +178,7 @@ def _decode(path: pathlib.Path, limits: MediaLimits, mixed: bool) -> _Decoded | 
     """All blocks, resampled without a break; the channels mixed, or the first one alone."""
     chunks: list[Int16[np.ndarray, " n"]] = []
     positions, stamps = [], []
-    seconds, energy, resampler = 0.0, 0.0, _resampler()
+    seconds, energy, heard, resampler = 0.0, 0.0, 0.0, _resampler()
     with open_container(path) as container:
         stream = audio_stream(container)
         if stream is None:
@@ -185,20 +188,24 @@ def _decode(path: pathlib.Path, limits: MediaLimits, mixed: bool) -> _Decoded | 
             "audio_channels": str(stream.codec_context.layout.nb_channels),
         }
         for frame in decoded_frames(container, stream):
+            channels = frame.layout.nb_channels
+            if frame.sample_rate not in _RATES or channels > _MOST_CHANNELS:
+                continue
             positions.append(seconds)
             stamps.append(np.nan if frame.time is None else frame.time)
             seconds += frame.samples / frame.sample_rate
-            limits.check_seconds(seconds)  # before it is resampled: 1 Hz would become 16 kHz
-            if frame.layout.nb_channels == 2:
+            limits.check_seconds(seconds)
+            if channels == 2:
                 left = _left(frame)
                 energy += float(left @ left) / frame.sample_rate
                 frame = frame if mixed else _mono(frame, left)
             chunk, resampler = _resample(resampler, frame)
+            heard += float(np.square(chunk, dtype=np.float32).sum())
             chunks.append(chunk)
     if not positions:
         return None
     samples = np.concatenate([*chunks, _drained(resampler)])
-    mix = float(np.square(samples, dtype=float).sum()) / (SAMPLE_RATE * _FULL_SCALE**2)
+    mix = heard / (SAMPLE_RATE * _FULL_SCALE**2)
     cancelled = mixed and mix < _CANCELLED**2 * energy
     return _Decoded(samples, np.array(positions), np.array(stamps), cancelled, facts)
 

@@ -82,6 +82,7 @@ def read_stills(folder: pathlib.Path, limits: MediaLimits) -> Iterator[VideoFram
     image, index, decoded = None, 0, 0
     for number, path in frame_files(folder):
         limits.check_seconds(number / FRAME_RATE)
+        limits.check_still((number - index) / FRAME_RATE)
         data = _bytes(path)
         try:
             height, width = _size(data)

@@ -31,6 +31,7 @@ _MAX_FACES = 4  # followed at once; more only cost time
 _DETECT_EVERY = 25  # frames between looking for faces that have come in
 _MAX_GAP = 12  # frames without the face that a track survives: 0.5 s
 _SAME_FACE_IOU = 0.3  # between one frame and the next, or of two tracks that have run together
+_SETTLED = 25  # frames for which a picture stands; looking again will show nothing new
 _STILL = 0.85  # correlation between two frames of what the mesh looked at: surely no cut
 _SAME_LOOK = 0.6  # of a face with its surroundings, brought to one place and size
 _SAME_SCENE = 0.5  # of the whole picture, where the face was lost from sight
@@ -84,6 +85,8 @@ def track_faces(images: Iterable[Image], models: FaceModels, min_frames: int) ->
     area; a smaller one keeps what the larger leaves it, if that is at least `min_frames` long. A
     cut ends the tracks that it interrupts, even where one face takes another's place.
 
+    A picture that stands (the same array again and again) is looked at for a second only.
+
     Args:
         images: RGB frames of the 25 Hz grid; consumed once.
         models: detector and mesh.
@@ -91,8 +94,15 @@ def track_faces(images: Iterable[Image], models: FaceModels, min_frames: int) ->
     """
     live: list[_Live] = []
     ended: list[_Live] = []
-    count = max_faces = 0
+    count = max_faces = stands = 0
+    last: Image | None = None
     for index, image in enumerate(images):
+        stands = stands + 1 if image is last else 0
+        last, count = image, index + 1
+        if stands > _SETTLED:
+            for face in live:
+                face.stand()
+            continue
         followed = [face.follow(index, image, models) for face in live]
         ended += [face for face in live if face not in followed]
         live, lost = _without_lost_and_doubled(followed)
@@ -100,7 +110,6 @@ def track_faces(images: Iterable[Image], models: FaceModels, min_frames: int) ->
         if not live or index % _DETECT_EVERY == 0:
             thorough = not live and index % _DETECT_EVERY == 0
             live += _newcomers(image, models, live, index, thorough)
-        count = index + 1
         max_faces = max(max_faces, len(live))
     return Tracking(_choose(ended + live, count, min_frames), count, max_faces)
 
@@ -134,6 +143,13 @@ class _Live:
         self._accept(image, mesh, look)
         return self
 
+    def stand(self) -> None:
+        """Extends the track by a frame that shows the same picture again."""
+        self.points.append(self.points[-1])
+        self.missing += self.points[-1] is None
+        self.area += self._face_area
+        self.widths.append(self.widths[-1])
+
     def _mesh_at(self, image: Image, models: FaceModels, region: Region) -> Mesh | None:
         """The mesh, if it is there and can be the same face as before."""
         mesh = models.mesh(image, region)
@@ -161,7 +177,8 @@ class _Live:
         self.box, self.missing = box_of_points(mesh.points), 0
         self.region = region_of_mesh(mesh.points)
         width, height = self.box[2:] - self.box[:2]
-        self.area += float(width * height)
+        self._face_area = float(width * height)
+        self.area += self._face_area
         self.widths.append(float(width))
 
     @property

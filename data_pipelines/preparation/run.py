@@ -5,17 +5,15 @@ shards, then the metadata, whose presence says that the set is complete.
 """
 
 import collections
-import contextlib
 import csv
 import dataclasses
-import fcntl
 import io
 import json
 import math
 import pathlib
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import tqdm
 
@@ -24,12 +22,14 @@ from data_pipelines.errors import UserError
 from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation.executors import Executor, beam_executor, local_executor
 from data_pipelines.preparation.shards import TARGET_BYTES, plan_shards, write_shards
-from data_pipelines.preparation.spool import Outcome, Spool, claim, fingerprint
-from data_pipelines.records.atomic import atomic_writer
+from data_pipelines.preparation.spool import FORMAT, Outcome, Spool, belongs, claim, fingerprint
+from data_pipelines.records.atomic import atomic_writer, write_json
+from data_pipelines.records.lock import held
 from data_pipelines.records.metadata import INFO_FILE, PREPARATION_FILE, write_metadata
 from data_pipelines.records.table import write_tables
 from data_pipelines.splits.file import Split
 
+LOCK_FILE = ".lock"
 SKIPPED_FILE = "skipped.csv"
 
 
@@ -114,9 +114,12 @@ def prepare(
     else:
         execute = beam_executor(workers, timeout_s, beam_options)
     mark = fingerprint(sources, settings)
-    claim(output, mark)
-    with _alone(output):
-        if (output / INFO_FILE).exists():
+    if belongs(output, mark) and (output / INFO_FILE).exists():
+        return _finished_report(output)  # nothing is written: it may lie on a read-only disk
+    output.mkdir(parents=True, exist_ok=True)
+    with held(output / LOCK_FILE, f"another preparation is at work in {output},"):
+        claim(output, mark)
+        if (output / INFO_FILE).exists():  # another one has finished it meanwhile
             return _finished_report(output)
         spool = Spool(output)
         started = time.monotonic()
@@ -180,17 +183,6 @@ def _dataset(sources: Sequence[ClipSource]) -> str:
     return names.pop()
 
 
-@contextlib.contextmanager
-def _alone(output: pathlib.Path) -> Iterator[None]:
-    """Keeps a second preparation out of the folder; the lock ends with the process."""
-    with (output / PREPARATION_FILE).open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"another preparation is at work in {output}") from error
-        yield
-
-
 def _reasons(outcomes: Sequence[Outcome]) -> dict[str, int]:
     return dict(collections.Counter(outcome.reason for outcome in outcomes if outcome.reason))
 
@@ -231,20 +223,25 @@ def _finish(
     """Records how the set was made, then declares it complete and clears the working folder."""
     facts = {
         "fingerprint": mark,
+        "format": FORMAT,
         "settings": dataclasses.asdict(settings),
         "report": dataclasses.asdict(report),
         "split": split.stamp() if split else None,
     }
-    # In place: the lock hangs on this file. Its fingerprint stays the same.
-    (output / PREPARATION_FILE).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+    write_json(facts, output / PREPARATION_FILE)
     divided = f"; split {split.name}, {split.sha256[:12]}" if split else ""
     description = f"{name}, prepared face clips with sound{divided}"
     write_metadata(output, name, shards, description=description)
     write_tables(output)
     shutil.rmtree(output / ".work")
+    (output / LOCK_FILE).unlink()
 
 
 def _finished_report(output: pathlib.Path) -> PrepareReport:
     shutil.rmtree(output / ".work", ignore_errors=True)
-    report = PrepareReport(**json.loads((output / PREPARATION_FILE).read_bytes())["report"])
+    file = output / PREPARATION_FILE
+    try:
+        report = PrepareReport(**json.loads(file.read_bytes())["report"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is damaged; remove {output} and prepare again") from error
     return dataclasses.replace(report, media_s=0.0, wall_s=0.0, stages={})

@@ -8,6 +8,7 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
+from data_pipelines.errors import UserError
 from data_pipelines.preparation.spool import Outcome, Spool
 from data_pipelines.records.atomic import atomic_writer
 from data_pipelines.records.metadata import shard_name
@@ -59,6 +60,7 @@ def write_shards(
         What `write_metadata` wants.
 
     Raises:
+        UserError: parts are damaged or gone; the next run makes them again.
         OSError: disk full and the like; finished shards stay and the rest is made by the next run.
     """
     summaries: dict[str, list[ShardSummary]] = {}
@@ -66,7 +68,7 @@ def write_shards(
         for index, shard in enumerate(shards):
             path = output / shard_name(name, split, index, len(shards))
             if not (path.exists() and path.stat().st_size == shard.file_bytes):
-                _concatenate(path, [spool.part(*part) for part in shard.parts])
+                _write_shard(path, shard, spool)
             for part in shard.parts:
                 spool.part(*part).unlink(missing_ok=True)
             summary = ShardSummary(shard.num_records, shard.num_bytes)
@@ -74,10 +76,32 @@ def write_shards(
     return summaries
 
 
-def _concatenate(path: pathlib.Path, parts: Sequence[pathlib.Path]) -> None:
-    """TFRecord files have neither header nor trailer: joined, they are one."""
+def _write_shard(path: pathlib.Path, shard: ShardPlan, spool: Spool) -> None:
+    """Joins the parts; where they are not what they were, their clips are to be done again."""
+    try:
+        _concatenate(path, shard, spool)
+    except (FileNotFoundError, EOFError):
+        for clip, _ in shard.parts:
+            spool.forget(clip)
+        raise UserError(
+            f"work files of {path.name} in {spool.folder} are damaged or gone; the same command "
+            "prepares their clips again"
+        ) from None
+
+
+def _concatenate(path: pathlib.Path, shard: ShardPlan, spool: Spool) -> None:
+    """TFRecord files have neither header nor trailer: joined, they are one.
+
+    Raises:
+        FileNotFoundError: a part is gone.
+        EOFError: together they have not the size that they should have.
+    """
+    size = 0
     with atomic_writer(path) as write:
-        for part in parts:
-            with part.open("rb") as file:
+        for part in shard.parts:
+            with spool.part(*part).open("rb") as file:
                 while block := file.read(2**20):
                     write(block)
+                    size += len(block)
+        if size != shard.file_bytes:
+            raise EOFError

@@ -10,16 +10,18 @@ import json
 import pathlib
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.errors import UserError
+from data_pipelines.media.errors import Reason
 from data_pipelines.media.face import MODEL_SHA256
 from data_pipelines.media.settings import PrepareSettings
-from data_pipelines.records.atomic import atomic_writer
+from data_pipelines.records.atomic import atomic_writer, write_json
 from data_pipelines.records.metadata import INFO_FILE, PREPARATION_FILE
 from data_pipelines.records.tfrecord import ShardSummary, write_shard
 
-FORMAT = 4  # raise it when the same settings come to mean other bytes
+FORMAT = 6  # raise it when the same settings come to mean other bytes
 PART_BYTES = 128 * 2**20  # records of one clip beyond this go to several files
 
 
@@ -38,7 +40,7 @@ class Outcome:
     parts: tuple[ShardSummary, ...] = ()
     seconds: float = 0.0
     stages: dict[str, float] = dataclasses.field(default_factory=dict)
-    reason: str = ""
+    reason: Reason | Literal[""] = ""
     detail: str = ""
 
     @property
@@ -90,13 +92,17 @@ class Spool:
         draft.replace(self._facts(clip))
 
     def read_outcome(self, clip: int) -> Outcome | None:
-        """What became of a clip; None if that is not known yet."""
+        """What became of a clip; None if that is not known yet, or no longer: a damaged file."""
         try:
             facts = json.loads(self._facts(clip).read_bytes())
-        except FileNotFoundError:
+            parts = tuple(ShardSummary(**part) for part in facts.pop("parts"))
+            return Outcome(parts=parts, **facts)
+        except (FileNotFoundError, ValueError, TypeError, AttributeError, KeyError):
             return None
-        facts["parts"] = tuple(ShardSummary(**part) for part in facts["parts"])
-        return Outcome(**facts)
+
+    def forget(self, clip: int) -> None:
+        """Makes a clip be prepared again."""
+        self._facts(clip).unlink(missing_ok=True)
 
     def _facts(self, clip: int) -> pathlib.Path:
         return self.folder / f"{clip:08d}.json"
@@ -117,10 +123,21 @@ def claim(output: pathlib.Path, mark: str) -> None:
     """Makes the output folder, or checks that it belongs to the same preparation.
 
     Raises:
-        UserError: it holds another preparation or another data set.
+        UserError: as `belongs`.
         OSError: it cannot be made or written to.
     """
     output.mkdir(parents=True, exist_ok=True)
+    if not belongs(output, mark):
+        write_json({"fingerprint": mark}, output / PREPARATION_FILE)
+    (output / ".work").mkdir(exist_ok=True)
+
+
+def belongs(output: pathlib.Path, mark: str) -> bool:
+    """Has this preparation begun in the folder? False where nothing has.
+
+    Raises:
+        UserError: it holds another preparation or another data set.
+    """
     file = output / PREPARATION_FILE
     if file.exists():
         try:
@@ -129,15 +146,13 @@ def claim(output: pathlib.Path, mark: str) -> None:
             raise UserError(f"{file} is damaged; remove {output} or choose another") from error
         if found != mark:
             raise UserError(
-                f"{output} holds a preparation with other settings or another list of clips; "
-                "choose another output folder or remove it"
+                f"{output} holds a preparation of another format of records, with other settings "
+                "or of another list of clips; choose another output folder or remove it"
             )
-    elif (output / INFO_FILE).exists():
+        return True
+    if (output / INFO_FILE).exists():
         raise UserError(f"{output} already holds a data set; choose another output folder")
-    else:
-        with atomic_writer(file) as write:
-            write(json.dumps({"fingerprint": mark}).encode())
-    (output / ".work").mkdir(exist_ok=True)
+    return False
 
 
 def _draft(path: pathlib.Path) -> pathlib.Path:

@@ -52,8 +52,7 @@ class ClipRecord:
         label_audio: 1 fake, 0 real, -1 unknown (also without sound).
         label_sync: 1 lips and speech belong together in time, 0 they do not, -1 unknown.
         provenance: source file, fps, codec, size, hash and whatever else a reader knows, as text;
-            `sound_delay_ms` where the sound of a clip out of sync is late by a known time;
-            `start_ms` where there is no picture whose times say when the window starts.
+            `sound_delay_ms` where the sound of a clip out of sync is late by a known time.
     """
 
     clip_id: str
@@ -89,13 +88,12 @@ class ClipRecord:
 
     @property
     def start_ms(self) -> float:
-        """When the window starts in the source file; by the provenance where there is no picture.
+        """When the window starts, from the source's first frame or sample on; 0 where unknown.
 
-        0 where nothing is known.
+        Not by `frame_times_ms`: a recording's own clock may begin hours after 0.
         """
-        if self.has_video:
-            return float(self.frame_times_ms[0])
-        return float(self.provenance.get("start_ms", "0"))
+        start = self.clip_id.rpartition("#")[2]
+        return float(start) if start.isdecimal() else 0.0
 
     @property
     def sync_delay_ms(self) -> float:

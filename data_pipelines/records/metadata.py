@@ -10,7 +10,7 @@ import os
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -141,9 +141,30 @@ def read_metadata(directory: str | os.PathLike[str]) -> PreparedSet:
 
 
 def recorded_split(directory: pathlib.Path) -> dict[str, str] | None:
-    """Name and sha256 of the split that a set was prepared with; None where none is recorded."""
+    """Name and sha256 of the split that a set was prepared with; None where none is recorded.
+
+    Raises:
+        UserError: as `recorded_preparation`.
+    """
+    return recorded_preparation(directory).get("split")
+
+
+def recorded_preparation(directory: pathlib.Path) -> dict[str, Any]:
+    """How a set was made from files; empty for one that was not.
+
+    Raises:
+        UserError: what says so is damaged.
+    """
     file = directory / PREPARATION_FILE
-    return json.loads(file.read_bytes()).get("split") if file.exists() else None
+    if not file.exists():
+        return {}
+    try:
+        facts = json.loads(file.read_bytes())
+    except ValueError:
+        facts = None
+    if not isinstance(facts, dict):
+        raise UserError(f"{file} is damaged; bring it back, or prepare the set again")
+    return facts
 
 
 def tfds_features() -> "tfds.features.FeaturesDict":

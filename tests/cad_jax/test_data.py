@@ -1,8 +1,10 @@
 """What training is given: one set or several, all of it or the genuine clips."""
 
 import dataclasses
+import json
 import logging
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -14,10 +16,7 @@ from configs import cad
 from data_pipelines.errors import UserError
 from data_pipelines.loading.draw import TrainingDraws, summarise
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.records.metadata import shard_name, write_metadata
-from data_pipelines.records.schema import encode_clip
-from data_pipelines.records.tfrecord import write_shard
-from data_pipelines.synthetic.drawn import drawn_clips, write_drawn_set
+from data_pipelines.synthetic.drawn import write_drawn_set
 
 
 @pytest.fixture(scope="module")
@@ -133,21 +132,37 @@ def test_evaluated_sets_with_clips_of_one_name_are_refused(config, other_set):
         open_evaluation(config(evaluate_paths=(str(other_set),)).data, "val")
 
 
+@pytest.mark.parametrize(
+    ("other", "said"), [({"format": 6}, "6"), ({"settings": {}}, "an older one"), ({}, None)]
+)
+@pytest.mark.parametrize(
+    ("key", "opened"),
+    [
+        ("extra_paths", open_training),
+        ("evaluate_paths", lambda data: open_evaluation(data, "test")),
+    ],
+)
+def test_sets_of_different_formats_are_not_mixed(
+    config, drawn_set, silent_set, tmp_path, other, said, key, opened
+):
+    for name, found, facts in (("a", drawn_set, {"format": 7}), ("b", silent_set, other)):
+        shutil.copytree(found, tmp_path / name)
+        (tmp_path / name / "preparation.json").write_text(json.dumps(facts))
+    data = config(path=str(tmp_path / "a"), **{key: (str(tmp_path / "b"),)}).data
+    if said is None:  # nobody prepared it from files
+        alone = [opened(config(path=str(found)).data) for found in (drawn_set, silent_set)]
+        assert len(opened(data)) == sum(map(len, alone))
+    else:
+        with pytest.raises(UserError, match=rf"different formats \(.*/a: 7, .*/b: {said}\)"):
+            opened(data)
+
+
 @pytest.mark.parametrize("opened", [open_training, lambda data: open_evaluation(data, "val")])
-def test_clips_without_any_label_are_refused_with_how_to_label(config, tmp_path, opened):
-    directory = tmp_path / "unlabelled"
-    directory.mkdir()
-    unknown = {"label_video": -1, "label_audio": -1, "label_sync": -1}
-    shards = {}
-    for split in ("train", "val"):
-        clips = [dataclasses.replace(c, **unknown, split=split) for c in drawn_clips(4, seed=3)]
-        path = directory / shard_name("drawn", split, 0, 1)
-        shards[split] = [write_shard(path, map(encode_clip, clips))]
-    write_metadata(directory, "drawn", shards)
+def test_clips_without_any_label_are_refused_with_how_to_label(config, unlabelled_set, opened):
     with pytest.raises(
-        UserError, match=r"no clip of '(train|val)' in .* has a label: .* labels=fold"
+        UserError, match=r"no clip of drawn/(train|val) in .* has a label: .* labels=fold"
     ):
-        opened(config(path=str(directory)).data)
+        opened(config(path=str(unlabelled_set)).data)
 
 
 def test_uneven_shares_are_logged(config, silent_set, caplog):

@@ -1,6 +1,7 @@
 """One file in, one verdict out, whatever the file is."""
 
 import json
+import shutil
 import wave
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from cad_jax.detector import Detector
 from cad_jax.run.checkpoint import CheckpointError
+from data_pipelines.errors import UserError
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +67,26 @@ def test_a_file_that_is_no_clip_gets_a_reason(detector, tmp_path, name, content,
     verdict = detector.predict(path)
     assert (verdict["answer"], verdict["reason"]) == ("no", reason)
     assert "p_fake" not in verdict
+
+
+def test_decoding_beside_this_process_gives_the_same_verdicts(detector, tmp_path):
+    files = [write_sound(tmp_path / "a\x1b\udce9.wav", 2.0), tmp_path / "gone.wav"]
+    verdicts = detector.predict(files, timeout_s=60.0)
+    assert verdicts == detector.predict(files)
+    assert [verdict["answer"] for verdict in verdicts] == ["yes", "no"]
+    (late,) = detector.predict(files[:1], timeout_s=0.01)
+    assert (late["answer"], late["reason"]) == ("no", "timeout")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"settings": 3}', '{"settings": []}'])
+def test_a_run_that_does_not_say_how_clips_were_prepared_is_one_line(
+    finished_run, tmp_path, content
+):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished_run[1], workdir)
+    (workdir / "preparation.json").write_text(content)
+    with pytest.raises(UserError, match=r"preparation\.json does not say how clips are prepared"):
+        Detector.load(workdir)
 
 
 @pytest.mark.media

@@ -1,10 +1,14 @@
 """The two commands that look at a prepared set, and the one that makes clips to look at."""
 
+import errno
 import json
+import os
 import pathlib
 import runpy
 
 import pytest
+
+from data_pipelines.commands import audit
 
 SCRIPTS = pathlib.Path(__file__).parents[2] / "scripts"
 
@@ -27,6 +31,28 @@ def test_audit_prints_a_table_and_writes_it(drawn_set, tmp_path, capsys):
     assert not any(entry["shared"] for entry in report["leaks"] if entry["kind"] == "identities")
     assert "<svg" in output.with_suffix(".html").read_text()
     assert "Shared by splits" in printed
+
+
+def test_a_set_that_cannot_be_written_to_is_audited_all_the_same(drawn_set, monkeypatch, capsys):
+    def refused(content, path):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    main = main_of("audit")
+    monkeypatch.setattr(audit, "write_json", refused)
+    assert main(["--path", str(drawn_set)]) == 0
+    printed = capsys.readouterr().out
+    assert "any forgery" in printed
+    assert "Shared by splits" in printed
+    assert "not written ([Errno 30] Read-only file system: " in printed
+    assert main(["--path", str(drawn_set), "--output", "/there/audit.json"]) == 1
+    assert "/there/audit.json" in capsys.readouterr().err
+
+
+def test_clips_without_any_label_are_not_audited(unlabelled_set, capsys):
+    assert main_of("audit")(["--path", str(unlabelled_set)]) == 1
+    error = capsys.readouterr().err
+    assert "no clip of drawn/train in" in error
+    assert "labels=folders" in error
 
 
 def test_evidence_prints_a_table_for_each_split(drawn_set, tmp_path, capsys):

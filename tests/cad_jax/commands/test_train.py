@@ -12,7 +12,7 @@ from ml_collections import config_flags
 from cad_jax.commands.train import resolved_arguments
 from cad_jax.settings.describe import describe
 from cad_jax.settings.experiment import Experiment
-from cad_jax.settings.structure import leaves
+from cad_jax.settings.structure import ConfigError, leaves
 from configs.cad import CHOICES, get_config
 
 CAD = str(pathlib.Path(__file__).parents[3] / "configs" / "cad.py")
@@ -100,6 +100,21 @@ def test_a_run_is_a_configuration(tmp_path):
     assert Experiment.from_mapping(alone) == config
     spaced, _ = parsed("--workdir", str(tmp_path), "--config.seed=4")
     assert spaced["seed"] == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "holds no JSON object"),
+        ("{", "is no run's config.json"),
+        ('{"train": 3}', "config.train holds settings of its own; it cannot be 3"),
+        ('{"nothing": 3}', "config.nothing is no setting"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused(tmp_path, content, message):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        parsed(f"--config={tmp_path / 'config.json'}")
 
 
 def test_a_config_that_is_not_here_is_the_packaged_one(tmp_path, monkeypatch):

@@ -1,8 +1,12 @@
 """The cost of a step, from its compilation alone."""
 
+from types import SimpleNamespace
+
+import jax
 import pytest
 
-from cad_jax.lab.compile_report import compile_report, count_collectives
+from cad_jax.lab import compile_report as report
+from cad_jax.lab.compile_report import compile_report, count_collectives, largest_batch
 from data_pipelines.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -21,6 +25,23 @@ def test_collectives_are_counted_with_their_bytes():
         "all-gather": (1, 12),
         "all-reduce": (2, 8 * 16 * 4 + 4 * 2 + 4),
     }
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Ran out of memory in memory space hbm. Used 17.06G of 15.75G hbm.",
+        "Ran out of memory on HBM, the total memory required for HLO temporaries (17.06G) exceeds "
+        "available HBM (15.75G).",
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_figure(said):
+    class Step:
+        def compile(self, _):
+            raise jax.errors.JaxRuntimeError(f"RESOURCE_EXHAUSTED: {said}")
+
+    with pytest.raises(report.MemoryFault, match=r"needs 17\.06G of a device's 15\.75G bytes"):
+        report.compile_lowered(Step(), quick=True)
 
 
 def test_what_is_frozen_costs_neither_gradient_nor_optimiser(small_experiment):
@@ -48,3 +69,19 @@ def test_a_mesh_of_other_devices_is_refused(small_experiment):
 def test_a_batch_that_does_not_divide_is_refused(small_experiment):
     with pytest.raises(UserError, match="12 clips does not divide by 8 devices"):
         compile_report(small_experiment(data={"batch_size": 12}))
+
+
+def test_the_batch_is_doubled_until_it_does_not_fit(small_experiment, monkeypatch):
+    tried = []
+
+    def compiled(config, devices, *, quick):
+        tried.append(config.data.batch_size)
+        if config.data.batch_size > 40:
+            raise report.MemoryFault("does not fit")
+        return SimpleNamespace(chip=None)
+
+    monkeypatch.setattr(report, "topology_devices", lambda name, slices: None)
+    monkeypatch.setattr(report, "_report", compiled)
+    batches = list(largest_batch(small_experiment(data={"batch_size": 16}), "v5e:2x4"))
+    assert tried == [clips for clips, _ in batches] == [16, 32, 64]
+    assert [found is not None for _, found in batches] == [True, True, False]

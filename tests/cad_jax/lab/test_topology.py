@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from cad_jax.lab.topology import topology_devices
+from cad_jax.lab.topology import gpu_target, topology_devices
+from cad_jax.telemetry.chips import chip_of
 from data_pipelines.errors import UserError
 
 has_libtpu = importlib.util.find_spec("libtpu") is not None
@@ -17,6 +18,16 @@ has_libtpu = importlib.util.find_spec("libtpu") is not None
 def test_a_name_that_says_nothing_is_refused(name):
     with pytest.raises(UserError, match="topology"):
         topology_devices(name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("a100", "NVIDIA A100"), ("h100", "NVIDIA H100"), ("h200", "NVIDIA H200")]
+)
+def test_the_compiler_plans_for_the_memory_that_the_report_compares_with(kind, name):
+    chip, target = chip_of(name), gpu_target(kind)
+    assert chip is not None
+    assert f"device_memory_size: {chip.memory}\n" in target
+    assert f"memory_bandwidth: {chip.bandwidth:.0f} " in target
 
 
 @pytest.mark.skipif(has_libtpu, reason="the TPU compiler is installed")

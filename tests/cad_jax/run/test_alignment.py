@@ -27,7 +27,7 @@ class Written:
     def __init__(self, here, moved=None):
         self.here, self.moved = here, moved
 
-    def split(self, params, source, shift=None):
+    def split(self, params, source, shift=None, between=None):
         return self.moved if shift else self.here
 
 

@@ -1,5 +1,7 @@
 """Checkpoints: exact round trip, onto another mesh, best and newest kept, misfits named."""
 
+import resource
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +23,11 @@ def make_state(step, width=8):
 
 def target_of(state, sharding=None):
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), state)
+
+
+def save_whole(checkpoints, state):
+    checkpoints.save(state, {}, Progress(), None)
+    checkpoints.wait()
 
 
 def test_round_trip_with_config_and_progress(tmp_path):
@@ -106,6 +113,31 @@ def test_a_checkpoint_of_another_model_is_refused_by_name(tmp_path, change, mess
         checkpoints.restore_params(1, target_of(params))
     assert message in str(caught.value)
     assert "another model" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "{", ""])
+def test_a_configuration_that_is_none_is_one_line(tmp_path, content):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(make_state(1), {"seed": 1}, Progress(), None)
+    checkpoints.wait()
+    (checkpoints.directory / "1" / "config" / "metadata").write_text(content)
+    with pytest.raises(CheckpointError, match=r"1/config is no JSON object: bring"):
+        checkpoints.read_config(1)
+
+
+def test_a_disk_that_takes_no_more_is_one_line(tmp_path):
+    checkpoints, state = Checkpoints(tmp_path), make_state(1, width=4000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"cannot save in .*: File too large"):
+            save_whole(checkpoints, state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    reopened = Checkpoints(tmp_path)
+    assert reopened.latest_step() is None
+    save_whole(reopened, state)
+    assert reopened.latest_step() == 1
 
 
 def test_no_checkpoint_is_one_line(tmp_path):

@@ -66,13 +66,14 @@ def test_a_wrong_key_or_word_names_the_nearest():
     [
         (ViTConfig(), {"heads": 7}, "multiple of heads"),
         (ViTConfig(), {"image_size": 100}, "image_size"),
-        (ViTConfig(), {"width": 0}, "width must be at least 1"),
+        (ViTConfig(), {"width": 0}, "width must be 1 to 100000"),
         (ViTConfig(), {"stem": "conv", "patch_size": 14}, "4, 8, 16"),
         (ViTConfig(), {"stem": "conv", "patch_size": 2}, "4, 8, 16"),
         (WhisperConfig(), {"width": 66, "heads": 6}, "multiple of 4"),
         (LoRAConfig(), {"rank": -1}, "rank"),
         (CADConfig(), {"temporal_kernel": 4}, "odd"),
-        (CADConfig(), {"fusion_depth": -1}, "fusion_depth must be at least 0"),
+        (ViTConfig(), {"depth": 10**6}, "depth must be 0 to 200"),
+        (CADConfig(), {"fusion_depth": -1}, "fusion_depth must be 0 to 200"),
     ],
 )
 def test_impossible_values_are_refused(config, change, message):

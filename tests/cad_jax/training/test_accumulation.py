@@ -22,6 +22,7 @@ from data_pipelines.errors import UserError
 # The same products summed in another order: float32's rounding, relative to the largest entry.
 TOLERANCE = 5e-6
 SCALARS = ("clip_scale", "frame_scale", "clip_bias")
+rarely = pytest.mark.heavy  # what is shown elsewhere, too, or for other settings
 EVERYTHING = LossConfig(kl=0.3, adjustment=1.0)
 
 
@@ -83,7 +84,7 @@ def whole(make_step):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("devices", [1, 2, 4, 8])
+@pytest.mark.parametrize("devices", [*(pytest.param(n, marks=rarely) for n in (1, 2, 4)), 8])
 @pytest.mark.parametrize("form", ["dense", "gather", "ring"])
 @pytest.mark.parametrize("contrast", ["softmax", "sigmoid"])
 def test_microbatches_give_the_gradient_of_the_whole_batch(
@@ -127,22 +128,29 @@ def test_rows_come_back_in_order_and_nothing_is_sent():
 
 
 FROZEN = {"trainable": [["^(video|audio)_tower/(?!.*lora)", False], [".*", True]]}
-STEPS = {
-    "one device, sigmoid": ((1, 1), {"loss": {"contrast": "sigmoid", "kl": 0.1}}),
-    "frozen towers, remat": ((8, 1), {"model": {"remat": "all"}, "optimizer": FROZEN}),
-    "stored features": ((2, 4), {"features": True, "optimizer": FROZEN}),
-}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", STEPS)
-def test_a_step_of_the_detector_is_the_same(small_experiment, kind):
+@pytest.mark.parametrize(
+    ("shape", "changes"),
+    [
+        pytest.param(
+            (1, 1), {"loss": {"contrast": "sigmoid", "kl": 0.1}}, id="one device", marks=rarely
+        ),
+        pytest.param(
+            (2, 4), {"features": True, "optimizer": FROZEN}, id="stored features", marks=rarely
+        ),
+        pytest.param(
+            (8, 1), {"model": {"remat": "all"}, "optimizer": FROZEN}, id="frozen towers, remat"
+        ),
+    ],
+)
+def test_a_step_of_the_detector_is_the_same(small_experiment, shape, changes):
     """Metrics, and by Adam's first moment every clipped gradient, of two microbatches and of none.
 
     Relative to the largest entry of each, or to a hundredth of the whole gradient where one all but
     cancels: sums are taken in another order, as on another mesh (see test_sharding).
     """
-    shape, changes = STEPS[kind]
     features = changes.get("features", False)
     changes = {section: values for section, values in changes.items() if section != "features"}
     mesh = make_mesh(*shape, devices=jax.devices()[: shape[0] * shape[1]])

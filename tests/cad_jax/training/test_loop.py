@@ -196,6 +196,9 @@ def test_a_stop_at_an_evaluation_leaves_it_to_the_next_start(
         checkpoints = Checkpoints(workdir, read_only=True)
         assert checkpoints.latest_step() == stop_at
         assert checkpoints.read_progress(stop_at).evaluated_at < stop_at
+    monkeypatch.setattr(AgreedStop, "now", lambda *_: True)  # while it validates at 6
+    assert not train(config, workdir)
+    assert Checkpoints(workdir, read_only=True).read_progress(6).evaluated_at == 4
     monkeypatch.undo()
     assert train(config, workdir)
     same_run(finished_run[1], workdir, config)

@@ -11,15 +11,12 @@ from cad_jax.training.preemption import LAG, AgreedStop, StopRequest
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_sets_the_flag_and_restores_the_handlers(number):
-    before = signal.getsignal(number)
+def test_signal_sets_the_flag(number):
     with StopRequest() as stop:
         assert not stop
         os.kill(os.getpid(), number)
         assert stop
         assert stop.signal_name == signal.Signals(number).name
-        assert signal.getsignal(number) == before  # a second signal ends the process
-    assert signal.getsignal(number) == before
 
 
 def test_outside_the_main_thread_it_does_nothing():

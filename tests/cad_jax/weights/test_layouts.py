@@ -1,8 +1,11 @@
 """Every publisher's names lead to the same parameters; names nobody thought of are noticed."""
 
+import json
+
 import numpy as np
 import pytest
 
+from cad_jax.settings.model import ViTConfig
 from cad_jax.weights.convert import convert
 from cad_jax.weights.files import open_published
 from cad_jax.weights.published import WeightsError
@@ -116,6 +119,80 @@ def test_the_export_has_the_golden_files_names(golden, converted):
 def test_openais_names(kind, rename, golden, converted, publish):
     weights = convert(open_published(publish(rename(golden(kind).weights), name="openai")))
     assert_same(weights, converted(kind))
+
+
+VISION = {"image_size": 24, "layers": 2, "width": 32, "patch_size": 8, "head_width": 16}
+
+
+@pytest.fixture
+def open_clip(golden, publish):
+    """open_clip's folder: `model` and `vision` settings, and Hugging Face's names or OpenAI's."""
+
+    def write(model, vision, rename=openai_clip):
+        folder = publish(rename(golden("clip").weights), name="open_clip")
+        (folder / "model.safetensors").rename(folder / "open_clip_model.safetensors")
+        settings = {"model_cfg": {"embed_dim": 8, "vision_cfg": vision, **model}}
+        (folder / "open_clip_config.json").write_text(json.dumps(settings))
+        return folder
+
+    return write
+
+
+@pytest.mark.parametrize("rename", [openai_clip, dict])
+@pytest.mark.parametrize(
+    ("model", "vision", "heads", "activation"),
+    [
+        ({"quick_gelu": True}, VISION, 2, "quick_gelu"),
+        ({}, VISION | {"patch_dropout": 0.5, "ls_init_value": None}, 2, "gelu"),
+        ({"quick_gelu": False}, VISION | {"head_width": 8, "pool_type": "tok"}, 4, "gelu"),
+        ({}, VISION | {"head_width": 32, "mlp_ratio": 4.0}, 1, "gelu"),
+    ],
+)
+def test_open_clips_configuration_is_taken_at_its_word(
+    open_clip, rename, model, vision, heads, activation
+):
+    config = convert(open_published(open_clip(model, vision, rename))).config
+    assert config == ViTConfig(24, 8, width=32, depth=2, heads=heads, activation=activation)
+
+
+@pytest.mark.parametrize(
+    ("vision", "message"),
+    [
+        ({"image_size": 32}, "arrays have image_size 24, the settings beside them say 32"),
+        ({"patch_size": 16}, "arrays have patch_size 8, the settings beside them say 16"),
+        ({"layers": 12}, "arrays have depth 2, the settings beside them say 12"),
+        ({"head_width": 12}, "open_clip's heads of 12 in a width of 32"),
+        ({"head_width": "16"}, "open_clip's heads of '16' in a width of 32"),
+        ({"pool_type": "avg"}, "open_clip's pool_type='avg' is no tower of ours"),
+        ({"act_kwargs": {"approximate": "tanh"}}, "act_kwargs=.* is no tower of ours"),
+        ({"timm_model_name": "vit_base"}, "timm_model_name='vit_base' is no tower of ours"),
+    ],
+)
+def test_an_open_clip_tower_that_is_not_ours_is_refused(open_clip, vision, message):
+    with pytest.raises(WeightsError, match=message):
+        convert(open_published(open_clip({}, VISION | vision)))
+
+
+def test_an_open_clip_configuration_without_a_tower_is_refused(open_clip):
+    with pytest.raises(WeightsError, match=r"open_clip_config.json beside it has no vision_cfg"):
+        convert(open_published(open_clip({}, None)))
+
+
+def test_each_layout_believes_its_own_configuration(golden, open_clip, publish):
+    """As the folders of LAION hold both, each with its configuration."""
+    folder = open_clip({"quick_gelu": True}, VISION)
+    (folder / "config.json").write_text(json.dumps(golden("clip").config | {"hidden_act": "gelu"}))
+    theirs = convert(open_published(folder / "open_clip_model.safetensors")).config
+    assert theirs.activation == "quick_gelu"
+    publish(golden("clip").weights, name="open_clip")
+    assert convert(open_published(folder)).config.activation == "gelu"
+
+
+def test_hugging_faces_settings_beside_openais_names(golden, publish):
+    model = golden("clip")
+    folder = publish(openai_clip(model.weights), model.config | {"hidden_act": "gelu"})
+    config = convert(open_published(folder)).config
+    assert (config.heads, config.activation) == (2, "gelu")
 
 
 def test_ctranslate2s_names(ctranslate2_whisper, converted, make_ctranslate2, tmp_path):

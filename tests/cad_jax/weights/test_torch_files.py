@@ -41,6 +41,14 @@ def test_a_state_dict(zipped, torch, save):
     )
 
 
+def test_settings_beside_any_file_are_read(torch, save):
+    path = save({"a": torch.from_numpy(ARRAYS["a"])})
+    (path.parent / "config.json").write_text('{"hidden_act": "gelu"}')
+    (path.parent / "open_clip_config.json").write_text('{"model_cfg": {}}')
+    settings = {"hidden_act": "gelu", "open_clip": {"model_cfg": {}}}
+    assert read_torch(path).settings == settings
+
+
 def test_openais_whisper_file(torch, save):
     state = {"a": torch.from_numpy(ARRAYS["a"]).T}  # not contiguous
     published = read_torch(save({"dims": {"n_mels": 80}, "model_state_dict": state}))

@@ -1,11 +1,12 @@
 """One place decides which files are videos, and says what it passes over."""
 
 import logging
+import os
 import unicodedata
 
 import pytest
 
-from data_pipelines.benchmarks import celebdf, kodf
+from data_pipelines.benchmarks import celebdf, folder, kodf
 from data_pipelines.benchmarks.files import locate, videos_below
 from data_pipelines.errors import UserError
 
@@ -128,3 +129,11 @@ def test_backslashes_separate_where_no_file_has_them_in_its_name(tree):
     assert locate(root, "sub\\a.mp4") == root / "sub" / "a.mp4"
     assert locate(root, "odd\\b.mp4") == root / "odd\\b.mp4"
     assert locate(root, "sub\\gone.mp4") == root / "sub\\gone.mp4"
+
+
+def test_names_that_are_no_text_stay_apart_and_hold_nothing_for_the_terminal(tmp_path):
+    stored = [b"\xe9.mp4", b"\xe8.mp4", b"\x1b[2J.mp4", "é\u202f.mp4".encode()]
+    for name in stored:
+        (tmp_path / os.fsdecode(name)).write_bytes(b"0")
+    keys = [clip.key for clip in folder.clips(tmp_path)]
+    assert sorted(keys) == sorted([r"\xe9.mp4", r"\xe8.mp4", r"\x1b[2J.mp4", "é\u202f.mp4"])

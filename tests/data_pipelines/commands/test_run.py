@@ -2,6 +2,7 @@ import io
 import sys
 
 from data_pipelines.commands.run import run_cli
+from data_pipelines.errors import UserError
 
 
 def test_a_name_that_the_terminal_cannot_print_ends_no_command(monkeypatch):
@@ -11,3 +12,11 @@ def test_a_name_that_the_terminal_cannot_print_ends_no_command(monkeypatch):
     assert run_cli("prepare", lambda: print(odd)) == 0
     terminal.flush()
     assert terminal.buffer.getvalue() == b"M\\xfcller \\u4f60\\u597d \\udcb1.mp4\n"
+
+
+def test_a_name_moves_no_cursor(capsys):
+    def work():
+        raise UserError("no such file: \x1b[2Ja.mp4")
+
+    assert run_cli("prepare", work) == 1
+    assert capsys.readouterr().err == "prepare: no such file: \\x1b[2Ja.mp4\n"

@@ -195,3 +195,20 @@ def test_sizes_of_a_clip():
     spec = ClipSpec(seconds=2.0, frames=8, image_size=64, mouth_size=32)
     assert (spec.num_bins, spec.num_samples, spec.num_mouths) == (50, 32000, 50)
     assert SPEC.num_mouths == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"seconds": 1e9}, "up to 3600"),
+        ({"seconds": float("inf")}, "up to 3600"),
+        ({"seconds": float("nan")}, "up to 3600"),
+        ({"seconds": 0.05}, "multiple of 0.04"),
+        ({"image_size": 10**6}, "1 to 8192 pixels"),
+        ({"mouth_size": 10**6}, "1 to 8192 pixels"),
+    ],
+    ids=str,
+)
+def test_an_absurd_clip_is_refused_before_anything_is_built(wrong, message):
+    with pytest.raises(UserError, match=message):
+        ClipSpec(**{"seconds": 1.0, "frames": 5, "image_size": 32} | wrong)

@@ -40,6 +40,13 @@ def test_probe_tells_what_the_file_is(tmp_path, write_media, grey):
     assert info.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def test_a_recording_hours_into_a_broadcast_is_as_long_as_it_is(tmp_path, write_media, grey):
+    """Matroska states when its last frame ends on its own clock, which need not begin at 0."""
+    times = 36_000 + np.arange(30) / 25
+    path = write_media(tmp_path / "a.mkv", [grey(90)] * 30, times=times)
+    assert probe(path, MediaLimits()).duration_s == pytest.approx(1.2, abs=0.05)
+
+
 def test_limits_hold_for_what_the_header_declares(tmp_path, write_media, grey):
     path = write_media(tmp_path / "a.mp4", [grey(90)] * 50)
     with pytest.raises(MediaError, match="too_large: frames of 96x64, over 100 pixels"):

@@ -1,3 +1,4 @@
+import av
 import numpy as np
 import pytest
 
@@ -122,6 +123,26 @@ def test_a_cut_file_yields_what_it_holds(tmp_path, write_media, draw_face):
     assert 10 < len(list(read_video(cut, LIMITS))) < 50
 
 
+def test_a_damaged_frame_counts_as_lost(tmp_path, write_media):
+    """A transport stream that ends within a frame: its rest would be an older picture's."""
+    wall = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    wall = wall.repeat(8, axis=0).repeat(8, axis=1)
+    images = [np.roll(wall, 13 * index, axis=1) for index in range(50)]
+    path = write_media(tmp_path / "a.ts", images, codecs=("mpeg2video", ""))
+    content = path.read_bytes()
+    cut = tmp_path / "cut.ts"
+    cut.write_bytes(content[: round(0.6 * len(content))])
+    with av.open(str(cut)) as container:
+        assert [frame.is_corrupt for frame in container.decode(video=0)][-1]
+    frames = list(read_video(cut, LIMITS))
+    errors = [
+        np.abs(frame.image.astype(int) - image).mean()
+        for frame, image in zip(frames, images, strict=False)
+    ]
+    assert len(errors) > 20
+    assert max(errors) < 2 * np.median(errors)  # another picture is several times as far
+
+
 def test_limits_hold_while_decoding(tmp_path, write_media, grey):
     path = write_media(tmp_path / "a.mp4", [grey(90)] * 50, sound=np.zeros(96_000))
     with pytest.raises(MediaError, match="decoded bytes"):
@@ -130,6 +151,17 @@ def test_limits_hold_while_decoding(tmp_path, write_media, grey):
         list(read_video(path, MediaLimits(max_seconds=1.0)))
     with pytest.raises(MediaError, match="over 1 s"):
         read_audio(path, MediaLimits(max_seconds=1.0))
+
+
+def test_a_picture_may_stand_for_a_minute_and_no_longer(tmp_path, write_media, grey):
+    """Two frames 59 minutes apart are a few kB and would be 88,500 crops."""
+    path = write_media(tmp_path / "a.mkv", [grey(90)] * 3, times=[0, 59, 60])
+    assert len(list(read_video(path, LIMITS))) == 1525
+    path = write_media(tmp_path / "b.mkv", [grey(90)] * 2, times=[0, 3540])
+    seen = []
+    with pytest.raises(MediaError, match="too_large: one picture stands for 3540 s, over 60 s"):
+        seen += read_video(path, LIMITS)
+    assert not seen
 
 
 def test_a_gap_of_years_does_not_repeat_a_frame_for_years(tmp_path, write_media, grey):

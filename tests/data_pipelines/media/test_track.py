@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from data_pipelines.media.align import LIP_POINTS
-from data_pipelines.media.face import face_models
+from data_pipelines.media.face import FaceModels, face_models
 from data_pipelines.media.track import bridged, smoothed, track_faces
 
 
@@ -94,6 +94,31 @@ def test_light_that_changes_is_no_cut(draw_face):
     dim = (draw_face() * 0.4).astype(np.uint8)
     (face,) = track([draw_face()] * 10 + [dim] * 10).tracks
     assert len(face) == 20
+
+
+def test_a_picture_that_stands_is_looked_at_for_a_second(draw_face, blank):
+    models = _Counting()
+    face = draw_face()
+    tracking = track_faces([face] * 200 + [blank] * 200 + [draw_face()] * 50, models, 12)
+    assert [(track.first, len(track)) for track in tracking.tracks] == [(0, 200), (400, 50)]
+    assert tracking.num_frames == 450
+    assert tracking.tracks[0].found == 1.0
+    np.testing.assert_allclose(tracking.tracks[0].stable[100], tracking.tracks[0].stable[150])
+    assert models.looks < 120  # of 450 frames
+
+
+class _Counting(FaceModels):
+    """Counts how often a picture is looked at."""
+
+    looks = 0
+
+    def mesh(self, image, region):
+        self.looks += 1
+        return super().mesh(image, region)
+
+    def detect(self, image, zoom=1.0):
+        self.looks += 1
+        return super().detect(image, zoom)
 
 
 def test_no_face_no_track(blank):

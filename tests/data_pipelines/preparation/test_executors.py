@@ -58,10 +58,10 @@ from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation import shards
 from data_pipelines.preparation.run import prepare
 
-def concatenate_one(path, parts):
+def concatenate_one(path, *parts):
     if list(path.parent.glob("*.tfrecord-*")):
         os.kill(os.getpid(), signal.SIGKILL)
-    concatenate(path, parts)
+    concatenate(path, *parts)
 
 if __name__ == "__main__":
     root, output, beam_options, die_while_sharding = sys.argv[1:]

@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import pathlib
 
 import pytest
 
@@ -10,7 +11,8 @@ from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation import run
 from data_pipelines.preparation.executors import prepare_one
 from data_pipelines.preparation.run import prepare
-from data_pipelines.preparation.spool import Spool, claim
+from data_pipelines.preparation.spool import FORMAT, Spool, claim
+from data_pipelines.records.lock import held
 from data_pipelines.records.metadata import read_metadata, recorded_split
 from data_pipelines.records.schema import decode_clip
 from data_pipelines.records.tfrecord import read_index, read_payload
@@ -93,10 +95,12 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(sounds, tmp_path):
 
 
 def test_a_finished_set_is_left_alone(sounds, tmp_path):
+    """It may lie on a read-only disk: nothing is written, not even for a moment."""
     first = prepared(sounds, tmp_path / "out")
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    files = [tmp_path / "out", *(tmp_path / "out").iterdir()]
+    before = [path.stat().st_mtime_ns for path in files]
     again = prepared(sounds, tmp_path / "out")
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == before
+    assert [path.stat().st_mtime_ns for path in files] == before
     assert (again.windows, again.skipped, again.media_s) == (first.windows, first.skipped, 0.0)
 
 
@@ -122,8 +126,67 @@ def test_a_set_of_nothing_but_losses_fails(tmp_path):
 
 
 def test_two_preparations_do_not_meet(sounds, tmp_path):
-    claim(tmp_path / "out", run.fingerprint(clips(sounds), SETTINGS))
-    with run._alone(tmp_path / "out"), pytest.raises(UserError, match="another preparation"):
+    (tmp_path / "out").mkdir()
+    lock = held(tmp_path / "out" / run.LOCK_FILE)
+    with lock, pytest.raises(UserError, match=r"another preparation .* by process \d+ on"):
+        prepared(sounds, tmp_path / "out")
+    prepared(sounds, tmp_path / "out")
+    assert not (tmp_path / "out" / run.LOCK_FILE).exists()
+
+
+def test_killed_while_it_says_how_the_set_was_made_the_set_is_whole_all_the_same(
+    sounds, tmp_path, monkeypatch
+):
+    """The file is replaced, never written over."""
+    whole = tmp_path / "whole"
+    prepared(sounds, whole)
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    output = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "write_metadata", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prepared(sounds, output)
+    real = pathlib.Path.replace
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            pathlib.Path,
+            "replace",
+            lambda self, to: killed() if to.name == "preparation.json" else real(self, to),
+        )
+        with pytest.raises(KeyboardInterrupt):
+            prepared(sounds, output)
+    prepared(sounds, output)
+    assert shard_bytes(output) == shard_bytes(whole)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"parts": 3}', "cut part", "no part"])
+def test_a_damaged_work_file_is_made_again(sounds, tmp_path, monkeypatch, damage):
+    whole, output = tmp_path / "whole", tmp_path / "out"
+    prepared(sounds, whole)
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "write_shards", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            prepared(sounds, output)
+    part = Spool(output).part(1, 0)
+    if "part" in damage:
+        part.unlink() if damage == "no part" else part.write_bytes(part.read_bytes()[:-1])
+        with pytest.raises(UserError, match="the same command prepares their clips again"):
+            prepared(sounds, output)
+    else:
+        (output / ".work" / "00000001.json").write_text(damage)
+    prepared(sounds, output)
+    assert shard_bytes(output) == shard_bytes(whole)
+
+
+def test_a_damaged_report_is_one_line(sounds, tmp_path):
+    prepared(sounds, tmp_path / "out")
+    file = tmp_path / "out" / "preparation.json"
+    facts = json.loads(file.read_text())
+    file.write_text(json.dumps({"fingerprint": facts["fingerprint"]}))
+    with pytest.raises(UserError, match=r"preparation\.json is damaged"):
         prepared(sounds, tmp_path / "out")
 
 
@@ -138,6 +201,7 @@ def test_names_must_be_unique_and_of_one_set(sounds, tmp_path):
 def test_the_set_says_how_it_was_made(sounds, tmp_path):
     prepared(sounds, tmp_path / "out")
     facts = json.loads((tmp_path / "out" / "preparation.json").read_text())
+    assert facts["format"] == FORMAT
     assert facts["settings"]["window_s"] == 2.0
     assert facts["report"]["clips"] == 12
     assert facts["split"] is None

@@ -100,10 +100,18 @@ def test_the_fingerprint_knows_sound_files_and_frame_folders(tmp_path):
     assert fingerprint([source], PrepareSettings()) == marks[-1]
 
 
+def test_what_an_older_format_began_is_not_gone_on_with(tmp_path, monkeypatch):
+    mark = fingerprint([SOURCE], PrepareSettings())
+    monkeypatch.setattr(spool_module, "FORMAT", spool_module.FORMAT - 1)
+    claim(tmp_path, fingerprint([SOURCE], PrepareSettings()))
+    with pytest.raises(UserError, match="holds a preparation of another format of records"):
+        claim(tmp_path, mark)
+
+
 def test_an_output_of_something_else_is_refused(tmp_path):
     claim(tmp_path / "a", "mark")
     claim(tmp_path / "a", "mark")
-    with pytest.raises(UserError, match="other settings or another list of clips"):
+    with pytest.raises(UserError, match="other settings or of another list of clips"):
         claim(tmp_path / "a", "another")
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "dataset_info.json").write_text("{}")

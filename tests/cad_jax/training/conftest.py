@@ -1,0 +1,88 @@
+"""Runs of several real processes on loopback."""
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[3]
+
+
+class Hosts:
+    """The processes of a run, with what they say.
+
+    Args:
+        folder: for that.
+        commands: their arguments; `PORT` stands for a free one.
+        devices: of each.
+    """
+
+    def __init__(self, folder, *commands, devices=2):
+        flags = f"--xla_force_host_platform_device_count={devices}"
+        flags += " --xla_backend_optimization_level=0"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = str(probe.getsockname()[1])
+        self.outputs = [folder / f"host-{number}.txt" for number in range(len(commands))]
+        self.processes = []
+        for command, output in zip(commands, self.outputs, strict=True):
+            arguments = [sys.executable, *(part.replace("PORT", port) for part in command)]
+            with output.open("w") as file:
+                self.processes.append(
+                    subprocess.Popen(
+                        arguments,
+                        env=os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)},
+                        stdout=file,
+                        stderr=subprocess.STDOUT,
+                    )
+                )
+
+    def signal(self, host, number):
+        self.processes[host].send_signal(number)
+
+    def wait(self, seconds):
+        """Their exit codes, in at most so many seconds."""
+        deadline = time.monotonic() + seconds
+        return [p.wait(max(deadline - time.monotonic(), 0)) for p in self.processes]
+
+    def kill(self):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+    def wait_until_saved(self, workdir, step):
+        deadline = time.monotonic() + 240
+        while not any(int(p.name) >= step for p in workdir.glob("checkpoints/[0-9]*[0-9]")):
+            late = time.monotonic() > deadline or any(p.poll() for p in self.processes)
+            assert not late, self.all_said()
+            time.sleep(0.05)
+
+    def wait_until_ready(self, host):
+        deadline = time.monotonic() + 120
+        while "ready" not in self.said(host):
+            assert time.monotonic() < deadline, self.said(host)
+            time.sleep(0.05)
+
+    def all_said(self):
+        return "\n".join(output.read_text() for output in self.outputs)
+
+    def said(self, number):
+        return self.outputs[number].read_text()
+
+
+@pytest.fixture
+def start_hosts():
+    """Starts the processes of a run, see `Hosts`; none is left behind."""
+    started = []
+
+    def start(*arguments, **options):
+        started.append(Hosts(*arguments, **options))
+        return started[-1]
+
+    yield start
+    for hosts in started:
+        hosts.kill()

@@ -1,0 +1,62 @@
+"""Single files decoded beside this process: the same records, and nothing that takes it along."""
+
+import os
+import time
+
+import numpy as np
+import pytest
+
+from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.media.clips import iterate_clips
+from data_pipelines.media.errors import MediaError
+from data_pipelines.media.settings import PrepareSettings
+from data_pipelines.preparation import guarded
+from data_pipelines.preparation.guarded import guarded_clips
+from data_pipelines.preparation.spool import Outcome
+from data_pipelines.preparation.workers import run_isolated
+from data_pipelines.records.schema import encode_clip
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = PrepareSettings(window_s=2.0, stride_s=2.0)
+
+
+def sources(folder, *names):
+    return [ClipSource(path=folder / name, key=name, dataset="file") for name in names]
+
+
+def test_records_come_in_order_and_a_bad_file_raises_where_it_is_read(sounds):
+    files = sources(sounds, "clip3.wav", "text.wav", "gone.wav", "clip1.wav")
+    found = []
+    for clips in guarded_clips(files, SETTINGS, 60.0):
+        try:
+            found.append([encode_clip(clip) for clip in clips])
+        except MediaError as error:
+            found.append(error.reason)
+    here = [[encode_clip(clip) for clip in iterate_clips(files[i], SETTINGS)] for i in (0, 3)]
+    assert found == [here[0], "not_media", "missing", here[1]]
+
+
+def _hang_or_die(task: tuple[int, ClipSource]) -> Outcome:
+    {"clip0.wav": lambda: time.sleep(60), "clip1.wav": lambda: os._exit(3)}[task[1].key]()
+    raise AssertionError
+
+
+def test_a_file_that_hangs_and_one_that_kills_have_their_reasons(sounds, monkeypatch):
+    def execute(spool, settings, tasks):
+        for index, failure in run_isolated(_hang_or_die, tasks, 1, 3.0):
+            yield index, Outcome(reason=failure.reason, detail=failure.detail)
+
+    monkeypatch.setattr(guarded, "local_executor", lambda workers, timeout_s: execute)
+    reasons = []
+    for clips in guarded_clips(sources(sounds, "clip0.wav", "clip1.wav"), SETTINGS, 3.0):
+        with pytest.raises(MediaError) as caught:
+            next(clips)
+        reasons.append(caught.value.reason)
+    assert reasons == ["timeout", "crashed"]
+
+
+def test_time_is_up_for_what_takes_too_long(sounds):
+    (clips,) = guarded_clips(sources(sounds, "clip9.wav"), SETTINGS, 0.01)
+    with pytest.raises(MediaError, match="timeout: stopped after 0 s"):
+        np.array(list(clips))
