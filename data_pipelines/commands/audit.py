@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     prepared = read_metadata(args.path)
-    prepared.shards(args.split)  # a split that is not there is named with those that are
+    TFRecordSource(args.path, args.split).check_labelled()  # of others, labels may be kept secret
     splits = sorted(prepared.shard_lengths, key=lambda split: (split != args.split, split))
     prints = {split: [] for split in splits}
     rows = {
@@ -64,7 +64,6 @@ def _write(report: Report, name: str, output: pathlib.Path) -> None:
 
 def _clips(path: pathlib.Path, split: str) -> Iterator[ClipRecord]:
     source = TFRecordSource(path, split, on_corrupt="skip")
-    source.check_labelled()
     for position in tqdm.trange(len(source), unit="clip", desc=split, disable=None):
         yield source[position].clip
 
