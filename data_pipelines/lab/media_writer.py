@@ -110,7 +110,9 @@ def _write(
     path: pathlib.Path, case: MediaCase, clip: TalkingClip, span: tuple[float, float]
 ) -> None:
     """What the clip holds between two times."""
-    with av.open(str(path), "w", options=case.options) as container:
+    # Without bitexact, Matroska's tracks get numbers by chance.
+    options = {"fflags": "+bitexact"} | dict(case.options)
+    with av.open(str(path), "w", options=options) as container:
         picture = _picture_stream(container, case)
         tone = _sound_stream(container, case) if case.channels == "second" else None
         sound = _sound_stream(container, case) if case.audio else None

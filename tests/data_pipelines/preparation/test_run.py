@@ -106,7 +106,7 @@ def test_a_finished_set_is_left_alone(sounds, tmp_path):
 
 def test_other_settings_are_refused(sounds, tmp_path):
     prepared(sounds, tmp_path / "out")
-    with pytest.raises(UserError, match="other settings or another list"):
+    with pytest.raises(UserError, match="with other settings or of another list"):
         prepare(clips(sounds), PrepareSettings(size=96), tmp_path / "out", max_skipped=0.5)
 
 
