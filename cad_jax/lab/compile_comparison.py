@@ -25,8 +25,8 @@ from cad_jax.models.log_mel import HOP
 from cad_jax.models.lora import is_adapter
 from cad_jax.models.vit import ViT
 from cad_jax.models.whisper import WhisperEncoder
-from cad_jax.parallel.mesh import batch_sharding, make_mesh, replicated
-from cad_jax.run.placement import Placement, make_model
+from cad_jax.parallel.mesh import batch_sharding, replicated
+from cad_jax.run.placement import Placement, experiment_mesh, make_model
 from cad_jax.settings.experiment import Experiment
 from data_pipelines.errors import UserError
 
@@ -99,7 +99,7 @@ def compare_towers(config: Experiment, topology: str) -> Iterator[str]:
         UserError: as `towers` and `topology_devices`.
     """
     devices = topology_devices(topology, config.mesh.slices)
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, devices, slices=config.mesh.slices)
+    mesh = experiment_mesh(config, devices)
     for tower in towers(config, mesh):
         ours = _cost(tower.ours, tower.params, tower.inputs, mesh)
         yield ours.line(f"{tower.name}, ours")
