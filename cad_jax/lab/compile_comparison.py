@@ -81,11 +81,16 @@ class TowerCost:
     def ratios(self, plain: "TowerCost") -> str:
         """Ours, by the plain form's."""
         return (
-            f"{'ratio':19} {self.flops / plain.flops:8.2f}        "
-            f"{self.bytes_per_flop / plain.bytes_per_flop:6.2f}               "
-            f"{self.moved / plain.moved:7.2f}           {self.temporary / plain.temporary:6.2f}"
-            f"                 {self.seconds / plain.seconds:4.2f}"
+            f"{'ratio':19} {_ratio(self.flops, plain.flops):8.2f}        "
+            f"{_ratio(self.bytes_per_flop, plain.bytes_per_flop):6.2f}               "
+            f"{_ratio(self.moved, plain.moved):7.2f}           "
+            f"{_ratio(self.temporary, plain.temporary):6.2f}                 "
+            f"{_ratio(self.seconds, plain.seconds):4.2f}"
         )
+
+
+def _ratio(ours: float, plain: float) -> float:
+    return ours / plain if plain else math.nan
 
 
 def compare_towers(config: Experiment, topology: str) -> Iterator[str]:

@@ -30,7 +30,11 @@ _COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "col
 _OPERATION = re.compile(rf"= (.*?) ({'|'.join(_COLLECTIVES)})(?:-start)?\(")
 _CHANNEL = re.compile(r"channel_id=(\d+)")
 _EFFORTS = ("exec_time_optimization_effort", "memory_fitting_effort")
-_EXCEEDED = re.compile(r"Used ([\d.]+[KMGT]?) of ([\d.]+[KMGT]?) hbm")
+# The allocator's words, or those of the planner before it, which speaks of temporaries alone.
+_EXCEEDED = re.compile(
+    r"Used ([\d.]+[KMGT]?) of ([\d.]+[KMGT]?) hbm"
+    r"|temporaries \(([\d.]+[KMGT]?)\) exceeds available HBM \(([\d.]+[KMGT]?)\)"
+)
 _SHAPE = re.compile(r"(pred|[a-z]+[0-9]+)\[([0-9,]*)\]")
 
 
@@ -207,9 +211,10 @@ def compile_lowered(lowered: Any, *, quick: bool) -> Any:
     try:
         return lowered.compile(options)
     except jax.errors.JaxRuntimeError as error:
-        if used := _EXCEEDED.search(str(error)):
+        if found := _EXCEEDED.search(str(error)):
+            needed, there = found[1] or found[3], found[2] or found[4]
             raise MemoryFault(
-                f"does not fit: the step needs {used[1]} of a device's {used[2]} bytes; lower "
+                f"does not fit: the step needs {needed} of a device's {there} bytes; lower "
                 "data.batch_size or raise train.microbatches, spread parameters over more devices "
                 "(mesh.fsdp), or recompute more (model.remat=all)"
             ) from error

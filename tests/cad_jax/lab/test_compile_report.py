@@ -2,11 +2,13 @@
 
 from types import SimpleNamespace
 
+import jax
 import pytest
 
 from cad_jax.lab import compile_report as module
 from cad_jax.lab.compile_report import (
     MemoryFault,
+    compile_lowered,
     compile_report,
     count_collectives,
     largest_batch,
@@ -72,3 +74,19 @@ def test_the_batch_is_doubled_until_it_does_not_fit(small_experiment, monkeypatc
     batches = list(largest_batch(small_experiment(data={"batch_size": 16}), "v5e:2x4"))
     assert tried == [clips for clips, _ in batches] == [16, 32, 64]
     assert [found is not None for _, found in batches] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Ran out of memory in memory space hbm. Used 48.91G of 15.75G hbm. Exceeded",
+        "Ran out of memory on HBM, the total memory required for HLO temporaries (48.91G) "
+        "exceeds available HBM (15.75G).",
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_figure(words):
+    def compile(options):
+        raise jax.errors.JaxRuntimeError(f"RESOURCE_EXHAUSTED: {words}")
+
+    with pytest.raises(MemoryFault, match=r"needs 48.91G of a device's 15.75G bytes; lower data"):
+        compile_lowered(SimpleNamespace(compile=compile), quick=True)
