@@ -10,17 +10,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
+from jax.interpreters.partial_eval import dce_jaxpr
 
 
 def count_flops(jaxpr: Jaxpr | ClosedJaxpr) -> int:
     """FLOPs of all devices together; a product of n pairs is 2 n.
 
     Args:
-        jaxpr: e.g. `jax.jit(f).trace(x).jaxpr`. A branch counts as its dearest; a `while_loop`,
-            whose length nobody knows, as one turn.
+        jaxpr: e.g. `jax.jit(f).trace(x).jaxpr`. What its results do not need does not count; a
+            branch counts as its dearest; a `while_loop`, whose length nobody knows, as one turn.
     """
     inner = jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
-    return sum(map(_of_equation, inner.eqns))
+    needed, _ = dce_jaxpr(inner, [True] * len(inner.outvars))
+    return sum(map(_of_equation, needed.eqns))
 
 
 def _of_equation(equation: JaxprEqn) -> int:
