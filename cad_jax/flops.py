@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
+from jax.interpreters.partial_eval import dce_jaxpr
 
 
 def count_flops(jaxpr: Jaxpr | ClosedJaxpr) -> int:
     """FLOPs of all devices together; a product of n pairs is 2 n.
 
     Args:
-        jaxpr: e.g. `jax.jit(f).trace(x).jaxpr`. A branch counts as its dearest; a `while_loop`,
+        jaxpr: e.g. `jax.jit(f).trace(x).jaxpr`. A branch counts as its dearest, a `while_loop`,
             whose length nobody knows, as one turn.
     """
     return sum(flops for _, flops in products(jaxpr))
@@ -25,12 +26,15 @@ def count_flops(jaxpr: Jaxpr | ClosedJaxpr) -> int:
 def products(jaxpr: Jaxpr | ClosedJaxpr, scope: str = "") -> Iterator[tuple[str, int]]:
     """Every matrix product and convolution that counts: its `jax.named_scope`s, its FLOPs.
 
+    What the results do not need does not count, as no compiler keeps it.
+
     Args:
         jaxpr: as of `count_flops`.
         scope: of what it is traced for.
     """
     inner = jaxpr.jaxpr if isinstance(jaxpr, ClosedJaxpr) else jaxpr
-    for equation in inner.eqns:
+    needed, _ = dce_jaxpr(inner, [True] * len(inner.outvars))
+    for equation in needed.eqns:
         yield from _of_equation(equation, f"{scope}/{equation.source_info.name_stack}")
 
 

@@ -14,6 +14,11 @@ def visible(text: str) -> str:
     return "".join(repr(c)[1:-1] if unicodedata.category(c) == "Cc" else c for c in text)
 
 
+def one_line(said: object) -> str:
+    """An error or a text without its line breaks and indents."""
+    return " ".join(str(said).split())
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for a mistyped name: `did you mean 'x'?`, or the known names where none is near."""
     known = sorted(known)

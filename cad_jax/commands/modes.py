@@ -5,9 +5,8 @@ import pathlib
 from cad_jax.data import build_data
 from cad_jax.evaluation.evaluate import evaluate
 from cad_jax.parallel import hosts
-from cad_jax.parallel.mesh import make_mesh
 from cad_jax.run.pins import pin_weights
-from cad_jax.run.placement import LoadedRun, load_run
+from cad_jax.run.placement import LoadedRun, experiment_mesh, load_run
 from cad_jax.settings.experiment import Experiment
 from cad_jax.training.loop import train
 from cad_jax.training.tower_features import store_features
@@ -21,9 +20,7 @@ def _prepared(config: Experiment) -> Experiment:
 
 def _loaded(config: Experiment, workdir: pathlib.Path) -> LoadedRun:
     """The run's best, on the devices that there are now and as they are now arranged."""
-    return load_run(
-        workdir, make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
-    )
+    return load_run(workdir, experiment_mesh(config))
 
 
 def train_and_evaluate(config: Experiment, workdir: pathlib.Path) -> bool:

@@ -25,8 +25,8 @@ from cad_jax.models.log_mel import HOP
 from cad_jax.models.lora import is_adapter
 from cad_jax.models.vit import ViT
 from cad_jax.models.whisper import WhisperEncoder
-from cad_jax.parallel.mesh import batch_sharding, make_mesh, replicated
-from cad_jax.run.placement import Placement, make_model
+from cad_jax.parallel.mesh import batch_sharding, replicated
+from cad_jax.run.placement import Placement, experiment_mesh, make_model
 from cad_jax.settings.experiment import Experiment
 from data_pipelines.errors import UserError
 
@@ -58,17 +58,22 @@ class TowerCost:
 
     Attributes:
         flops: of the definition, recomputation included.
-        bytes_per_flop: as the compiler counts both, a loop's body once; nan where it does not.
-        moved: bytes to and from the device's memory, all turns of a loop; see `traffic`.
+        accessed: bytes of all operands and results, wherever they lie; see `traffic`.
+        moved: those of them to and from the device's main memory.
         temporary: bytes that it needs besides its arguments.
         seconds: of processors, for lowering and compiling.
     """
 
     flops: float
-    bytes_per_flop: float
+    accessed: int
     moved: int
     temporary: int
     seconds: float
+
+    @property
+    def bytes_per_flop(self) -> float:
+        """Accessed, by FLOP of the definition."""
+        return self.accessed / self.flops
 
     def line(self, name: str) -> str:
         """The figures for people."""
@@ -81,11 +86,16 @@ class TowerCost:
     def ratios(self, plain: "TowerCost") -> str:
         """Ours, by the plain form's."""
         return (
-            f"{'ratio':19} {self.flops / plain.flops:8.2f}        "
-            f"{self.bytes_per_flop / plain.bytes_per_flop:6.2f}               "
-            f"{self.moved / plain.moved:7.2f}           {self.temporary / plain.temporary:6.2f}"
-            f"                 {self.seconds / plain.seconds:4.2f}"
+            f"{'ratio':19} {_ratio(self.flops, plain.flops):8.2f}        "
+            f"{_ratio(self.bytes_per_flop, plain.bytes_per_flop):6.2f}               "
+            f"{_ratio(self.moved, plain.moved):7.2f}           "
+            f"{_ratio(self.temporary, plain.temporary):6.2f}                 "
+            f"{_ratio(self.seconds, plain.seconds):4.2f}"
         )
+
+
+def _ratio(ours: float, plain: float) -> float:
+    return ours / plain if plain else math.nan
 
 
 def compare_towers(config: Experiment, topology: str) -> Iterator[str]:
@@ -99,7 +109,7 @@ def compare_towers(config: Experiment, topology: str) -> Iterator[str]:
         UserError: as `towers` and `topology_devices`.
     """
     devices = topology_devices(topology, config.mesh.slices)
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, devices, slices=config.mesh.slices)
+    mesh = experiment_mesh(config, devices)
     for tower in towers(config, mesh):
         ours = _cost(tower.ours, tower.params, tower.inputs, mesh)
         yield ours.line(f"{tower.name}, ours")
@@ -183,11 +193,11 @@ def _cost(forward: Forward, params: Shapes, inputs: jax.ShapeDtypeStruct, mesh: 
     traced = jax.jit(adapter_gradient(forward)).trace(adapters, others, inputs)
     compiled = compile_lowered(traced.lower(), quick=False)
     seconds = time.process_time() - began
-    costs = compiled.cost_analysis() or {}
+    program = compiled.as_text()
     return TowerCost(
         flops=count_flops(traced.jaxpr) / mesh.size,
-        bytes_per_flop=costs.get("bytes accessed", math.nan) / costs.get("flops", math.nan),
-        moved=sum(move.size for move in moves(compiled.as_text())),
+        accessed=sum(move.size for move in moves(program, everywhere=True)),
+        moved=sum(move.size for move in moves(program)),
         temporary=compiled.memory_analysis().temp_size_in_bytes,
         seconds=seconds,
     )

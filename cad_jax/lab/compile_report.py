@@ -18,8 +18,7 @@ import numpy as np
 
 from cad_jax.flops import count_flops
 from cad_jax.lab.topology import topology_devices
-from cad_jax.parallel.mesh import make_mesh
-from cad_jax.run.placement import make_model
+from cad_jax.run.placement import experiment_mesh, make_model
 from cad_jax.settings.experiment import Experiment, MeshConfig
 from cad_jax.telemetry.chips import Chip, chip_of
 from cad_jax.training.learner import Learner, model_flops, traced_step
@@ -137,7 +136,7 @@ def compile_report(
 
 
 def _report(config: Experiment, devices: Sequence[Any] | None, *, quick: bool) -> CompileReport:
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, devices, slices=config.mesh.slices)
+    mesh = experiment_mesh(config, devices)
     learner = Learner(config, mesh, make_model(config))
     state, frozen = learner.target, learner.frozen_target
     traced = traced_step(learner)

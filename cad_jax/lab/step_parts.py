@@ -12,8 +12,7 @@ from cad_jax.flops import products
 from cad_jax.lab.compile_report import compile_lowered
 from cad_jax.lab.topology import topology_devices
 from cad_jax.lab.traffic import moves
-from cad_jax.parallel.mesh import make_mesh
-from cad_jax.run.placement import make_model
+from cad_jax.run.placement import experiment_mesh, make_model
 from cad_jax.settings.experiment import Experiment
 from cad_jax.training.learner import Learner, traced_step
 
@@ -51,7 +50,7 @@ def step_parts(config: Experiment, topology: str) -> Iterator[str]:
         UserError: as `topology_devices`, or mesh or batch do not fit.
     """
     devices = topology_devices(topology, config.mesh.slices)
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, devices, slices=config.mesh.slices)
+    mesh = experiment_mesh(config, devices)
     traced = traced_step(Learner(config, mesh, make_model(config)))
     flops = by_part(products(traced.jaxpr))
     program = compile_lowered(traced.lower(), quick=False).as_text()

@@ -12,8 +12,7 @@ import jax
 import numpy as np
 
 from cad_jax.parallel.host_memory import keep_freed_memory
-from cad_jax.parallel.mesh import make_mesh
-from cad_jax.run.placement import make_model
+from cad_jax.run.placement import experiment_mesh, make_model
 from cad_jax.settings.experiment import Experiment, InitConfig
 from cad_jax.telemetry.speed import model_flops_use
 from cad_jax.training.learner import Learner, model_flops
@@ -73,7 +72,7 @@ class OwnStep:
     def __init__(self, config: Experiment) -> None:
         keep_freed_memory()  # as the training command does
         config = dataclasses.replace(config, init=InitConfig())
-        mesh = make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
+        mesh = experiment_mesh(config)
         self.learner = Learner(config, mesh, make_model(config))
         self.state, self.frozen = self.learner.init(), self.learner.init_frozen()
         self.batch = _random_batch(self.learner)

@@ -13,7 +13,7 @@ import jax
 from jax.experimental import topologies
 
 from cad_jax.telemetry.chips import chip_of
-from data_pipelines.errors import UserError
+from data_pipelines.errors import UserError, one_line
 
 _TPU_ENVIRONMENT = {
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "true",
@@ -82,8 +82,8 @@ def topology_devices(name: str, slices: int = 1) -> list[Any]:
     try:
         return topologies.get_topology_desc(platform="tpu", topology_name=name, **several).devices
     except Exception as error:  # the compiler's own errors have no common type
-        text = " ".join(str(error).split())
-        raise UserError(f"topology {name!r}: the TPU compiler says: {text[:200]}") from error
+        said = one_line(error)[:200]
+        raise UserError(f"topology {name!r}: the TPU compiler says: {said}") from error
 
 
 def _gpus(kind: str, arrangement: str, slices: int) -> list[Any]:

@@ -1,7 +1,7 @@
 """What a compiled program moves between a device's memory and its cores, operation by operation.
 
 A compiler's own sum counts a loop's body once and fast memory as slow; here a body counts as often
-as it runs, and only buffers of the device's main memory count. Reads HLO text of TPU and GPU
+as it runs, and buffers in fast memory only where that is asked for. Reads HLO text of TPU and GPU
 programs; knows nothing of models.
 """
 
@@ -18,7 +18,7 @@ _BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 _NAME = re.compile(r'op_name="([^"]*)"')
 _OPERAND = re.compile(r"%([\w.-]+)")
 _BUFFER = re.compile(r"(pred|[a-z]+[0-9]+)\w*\[([0-9,]*)\](\{[^}]*\})?")
-_FAST = re.compile(r"S\([1-9]")  # a memory space that is not the main one
+_FAST = re.compile(r"S\([1-9]\d*\)")  # a memory space that is not the main one
 _WHOLE = re.compile(r"s32\[\]\S* constant\((\d+)\)")
 
 # Nothing moves: names of buffers, and the ends of what was counted at its start.
@@ -60,13 +60,14 @@ class _Operation:
 _Computation = dict[str, _Operation]
 
 
-def moves(program: str) -> Iterator[Move]:
+def moves(program: str, *, everywhere: bool = False) -> Iterator[Move]:
     """Every operation of one device's program that moves something.
 
     Args:
         program: HLO text after compilation, `jax.stages.Compiled.as_text()`.
+        everywhere: buffers in fast memory count, too, as in a compiler's "bytes accessed".
     """
-    computations, entry = _parse(program)
+    computations, entry = _parse(_FAST.sub("", program) if everywhere else program)
     yield from _moves(computations, entry, 1)
 
 

@@ -19,8 +19,16 @@ RETRIEVAL_CLIPS = 512
 
 
 @jax.named_scope("watch")
-def collapse_watch(outputs: Outputs, batch: Batch) -> dict[str, MaskedSum | Float[Array, ""]]:
+def collapse_watch(
+    outputs: Outputs, batch: Batch, *, detects: bool = True
+) -> dict[str, MaskedSum | Float[Array, ""]]:
     """All figures of one batch.
+
+    Args:
+        outputs: of the detector.
+        batch: labels, masks and pairs.
+        detects: whether more than alignment is trained. Else nothing of the rest is looked at, so
+            that the compiler leaves its forward pass out.
 
     Returns:
         `std_*`: spread of unit embeddings, see `embedding_std`; a scalar of this batch.
@@ -35,12 +43,14 @@ def collapse_watch(outputs: Outputs, batch: Batch) -> dict[str, MaskedSum | Floa
     audible = masks.pair & is_present(video) & is_present(audio)
     video_frames = outputs.align_mask & masks.has_video[:, None]
     audio_bins = outputs.speech_mask & masks.has_audio[:, None]
-    return {
-        "std_z_video": embedding_std(outputs.z_video, video_frames),
-        "std_z_audio": embedding_std(outputs.z_audio, audio_bins),
+    detection = {
         "std_specific_video": embedding_std(outputs.specific_video, masks.has_video),
         "std_specific_audio": embedding_std(outputs.specific_audio, masks.has_audio),
         "std_fused": embedding_std(outputs.fused, batch["valid"]),
+    }
+    return (detection if detects else {}) | {
+        "std_z_video": embedding_std(outputs.z_video, video_frames),
+        "std_z_audio": embedding_std(outputs.z_audio, audio_bins),
         "retrieval_accuracy": retrieval_accuracy(
             video[::every],
             audio[::every],

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from cad_jax.models.layers import gelu, layer_norm
 from cad_jax.models.lora import Linear
+from cad_jax.parallel.mesh import keep_on_batch
 from cad_jax.settings.model import CADConfig
 
 
@@ -27,7 +28,8 @@ class Predictor(nnx.Module):
         self.down = Linear(hidden, config.width, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Float[Array, "b d"]) -> Float[Array, "b d"]:
-        return self.down(gelu(self.norm(self.up(x)))).astype(jnp.float32)
+        hidden = gelu(self.norm(self.up(keep_on_batch(x))))
+        return keep_on_batch(self.down(hidden).astype(jnp.float32))
 
 
 class Student(nnx.Module):

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from data_pipelines.errors import UserError
+from data_pipelines.errors import UserError, one_line
 
 # A host that says nothing for so many seconds is dead to JAX, which then aborts the others (exit
 # code 134). `watch` says it sooner, and by name.
@@ -87,8 +87,7 @@ def losses_explained() -> Iterator[None]:
         if jax.process_count() == 1:
             raise
         time.sleep(_NAMED_S)
-        text = " ".join(str(error).split())
-        raise UserError(f"work with the other hosts failed: {text[:200]}") from error
+        raise UserError(f"work with the other hosts failed: {one_line(error)[:200]}") from error
 
 
 def is_lead() -> bool:
@@ -130,7 +129,7 @@ def together(work: Callable[[], T]) -> T:
     try:
         result.append(work())
     except (UserError, ValueError, OSError) as error:
-        fault = " ".join(str(error).split()) or type(error).__name__
+        fault = one_line(error) or type(error).__name__
     names = gather(socket.gethostname())
     for number, text in enumerate(gather(fault)):
         if text:

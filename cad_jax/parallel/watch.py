@@ -23,6 +23,7 @@ import jax
 
 from cad_jax.parallel import hosts
 from cad_jax.parallel.stop_signals import STOP_SIGNALS, StopSignals
+from data_pipelines.errors import one_line
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ class Watch:
         if isinstance(error, Stopped):
             self._leave("")
         elif error is not None:
-            self._tell(f"fail {self._title} failed: {' '.join(str(error).split())[:300]}")
+            self._tell(f"fail {self._title} failed: {one_line(error)[:300]}")
             self._end_by(1, "", _FAIL_S)  # JAX waits at the exit for all, who may wait for this one
         self._tell("end")
         self._ending = True

@@ -9,7 +9,7 @@ import functools
 import pathlib
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -38,6 +38,14 @@ _NORM = re.compile("norm|/ln_")
 def random_key(seed: int, name: str) -> jax.Array:
     """The key of one named purpose: everything random comes from (seed, name, step)."""
     return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+
+
+def experiment_mesh(
+    config: Experiment,
+    devices: Sequence[jax.Device] | None = None,  # pyright: ignore[reportInvalidTypeForm]
+) -> Mesh:
+    """The experiment's arrangement of `devices`; see `make_mesh`, which says what is refused."""
+    return make_mesh(config.mesh.data, config.mesh.fsdp, devices, slices=config.mesh.slices)
 
 
 def make_model(config: Experiment) -> FunctionalModel:
@@ -186,7 +194,7 @@ def load_run(
         if step is None:
             raise CheckpointError(f"no checkpoint in {workdir}: nothing was saved there yet")
         config = Experiment.from_mapping(checkpoints.read_config(step))
-        mesh = mesh or make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
+        mesh = mesh or experiment_mesh(config)
         placement = Placement(config, mesh, make_model(config))
         target = {name: placement.targets[name] for name in placement.names[0]}
         params = checkpoints.restore_params(step, target) | placement.init_frozen()

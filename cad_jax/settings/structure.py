@@ -12,7 +12,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from data_pipelines.errors import UserError, nearest
+from data_pipelines.errors import UserError, nearest, one_line
 
 T = TypeVar("T")
 
@@ -108,7 +108,7 @@ def _attributes(docstring: str) -> dict[str, str]:
     section = docstring.partition("Attributes:\n")[2].partition("\n\n")[0]
     said: dict[str, str] = {}
     for names, text in re.findall(r"^ {4}(\w[\w, ]*): (.*(?:\n {5,}.*)*)", section, re.M):
-        said |= dict.fromkeys(names.split(", "), " ".join(text.split()))
+        said |= dict.fromkeys(names.split(", "), one_line(text))
     return said
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.interpreters.partial_eval import dce_jaxpr
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
@@ -51,11 +52,16 @@ def accumulated_gradient(
     def of_outputs(learned: Fields):
         return objective(Outputs(**(outputs | learned)), batch)
 
-    value, cotangents = jax.value_and_grad(of_outputs, has_aux=True)(_learned(outputs))
+    learned = _needed(lambda fields: of_outputs(fields)[0], _floating(outputs))
+    value, cotangents = jax.value_and_grad(of_outputs, has_aux=True)(learned)
+
+    def again(params: Params, rows: Batch) -> Fields:
+        fields = vars(forward(params, rows))
+        return {name: fields[name] for name in learned}
 
     def step(grads: Params, part: tuple[Batch, Fields]):
         rows, cotangent = part
-        _, pull_back = jax.vjp(lambda params: _learned(vars(forward(params, rows))), params)
+        _, pull_back = jax.vjp(lambda params: again(params, rows), params)
         return jax.tree.map(jnp.add, grads, *pull_back(cotangent)), None
 
     zeros = jax.tree.map(jnp.zeros_like, params)
@@ -63,9 +69,16 @@ def accumulated_gradient(
     return value, grads
 
 
-def _learned(outputs: Fields) -> Fields:
-    """The outputs that have a gradient: not the masks and indices, which are of the batch."""
+def _floating(outputs: Fields) -> Fields:
+    """The outputs that can have a gradient: not the masks and indices, which are of the batch."""
     return {k: v for k, v in outputs.items() if jnp.issubdtype(v.dtype, jnp.floating)}
+
+
+def _needed(function: Callable[[Fields], Array], fields: Fields) -> Fields:
+    """The fields that a function's value depends on; a gradient of zeros is not carried back."""
+    jaxpr = jax.make_jaxpr(function)(fields).jaxpr
+    _, needed = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
+    return {name: fields[name] for name, used in zip(sorted(fields), needed, strict=True) if used}
 
 
 def _split(rows: Any, count: int, mesh: Mesh) -> Any:

@@ -29,7 +29,7 @@ from cad_jax.data import (
 )
 from cad_jax.models.functional import Params
 from cad_jax.parallel import hosts
-from cad_jax.parallel.mesh import check_divides, make_mesh
+from cad_jax.parallel.mesh import check_divides
 from cad_jax.run.checkpoint import Checkpoints, Progress, TrainState
 from cad_jax.run.files import CONFIG_FILE, GOODPUT_FILE, LOCK_FILE
 from cad_jax.run.pins import (
@@ -40,7 +40,7 @@ from cad_jax.run.pins import (
     pin_weights,
     refuse_other_experiment,
 )
-from cad_jax.run.placement import make_model
+from cad_jax.run.placement import experiment_mesh, make_model
 from cad_jax.run.validation import validate, validated
 from cad_jax.settings.experiment import Experiment
 from cad_jax.telemetry.chips import chip_of
@@ -106,7 +106,7 @@ def train(config: Experiment, workdir: str | pathlib.Path) -> bool:
 
 def _train(config: Experiment, checkpoints: Checkpoints, workdir: pathlib.Path) -> bool:
     started = time.perf_counter()
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
+    mesh = experiment_mesh(config)
     microbatches = config.train.microbatches
     check_divides(config.data.batch_size, mesh, "config.data.batch_size", microbatches)
     check_divides(config.evaluation.batch_size, mesh, "config.evaluation.batch_size")

@@ -16,7 +16,7 @@ from cad_jax.models.functional import FunctionalModel, Params
 from cad_jax.parallel.mesh import replicated
 from cad_jax.run.checkpoint import TrainState
 from cad_jax.settings.experiment import Priors
-from cad_jax.settings.loss import LossConfig
+from cad_jax.settings.loss import LossConfig, needs_labels
 from cad_jax.training.accumulation import accumulated_gradient
 from cad_jax.training.optimizer import follow
 from cad_jax.types import Batch, MaskedSum, Outputs
@@ -60,7 +60,8 @@ def make_train_step(
 
     def objective(outputs: Outputs, batch: Batch):
         total, terms = cad_losses(outputs, batch, loss, priors, mesh)
-        return total, (terms, collapse_watch(outputs, batch))
+        watch = collapse_watch(outputs, batch, detects=bool(needs_labels(loss)))
+        return total, (terms, watch)
 
     def value_and_grad(params: Params, frozen: Params, batch: Batch):
         def forward(params: Params, batch: Batch) -> Outputs:

@@ -18,9 +18,9 @@ from tqdm import tqdm
 from cad_jax.models.cad import CAD, visible
 from cad_jax.models.functional import Params
 from cad_jax.parallel import hosts
-from cad_jax.parallel.mesh import check_divides, make_mesh, put_batch, replicated
+from cad_jax.parallel.mesh import check_divides, put_batch, replicated
 from cad_jax.run.initialise import TOWERS, tower_parameters
-from cad_jax.run.placement import make_model
+from cad_jax.run.placement import experiment_mesh, make_model
 from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.structure import ConfigError, unstructure
 from cad_jax.training.learner import Learner
@@ -48,7 +48,7 @@ def store_features(config: Experiment) -> list[pathlib.Path]:
     Raises:
         UserError: a tower is trained; weights or sets are not there.
     """
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, slices=config.mesh.slices)
+    mesh = experiment_mesh(config)
     check_divides(config.evaluation.batch_size, mesh, "config.evaluation.batch_size")
     learner = Learner(config, mesh, make_model(config))
     _refuse_trained_towers(learner.names[0])

@@ -34,10 +34,12 @@ def _run(args: argparse.Namespace) -> int:
     prepared = read_metadata(args.path)
     prepared.shards(args.split)  # a split that is not there is named with those that are
     splits = sorted(prepared.shard_lengths, key=lambda split: (split != args.split, split))
+    sources = {split: TFRecordSource(args.path, split, on_corrupt="skip") for split in splits}
+    sources[args.split].check_labelled()  # of other splits they may be kept secret
     prints = {split: [] for split in splits}
     rows = {
-        split: audit_rows(fingerprinted(_clips(args.path, split), prints[split]))
-        for split in splits
+        split: audit_rows(fingerprinted(_clips(source, split), prints[split]))
+        for split, source in sources.items()
     }
     train = rows.pop(args.split)
     report = audit_report(train)
@@ -62,9 +64,7 @@ def _write(report: Report, name: str, output: pathlib.Path) -> None:
     print(f"written to {output} and {page}")
 
 
-def _clips(path: pathlib.Path, split: str) -> Iterator[ClipRecord]:
-    source = TFRecordSource(path, split, on_corrupt="skip")
-    source.check_labelled()
+def _clips(source: TFRecordSource, split: str) -> Iterator[ClipRecord]:
     for position in tqdm.trange(len(source), unit="clip", desc=split, disable=None):
         yield source[position].clip
 

@@ -4,7 +4,7 @@ import io
 import sys
 from collections.abc import Callable
 
-from data_pipelines.errors import UserError, visible
+from data_pipelines.errors import UserError, one_line, visible
 
 
 def run_cli(name: str, work: Callable[[], int | None], interrupted: str = "interrupted") -> int:
@@ -23,7 +23,7 @@ def run_cli(name: str, work: Callable[[], int | None], interrupted: str = "inter
     try:
         return work() or 0
     except (UserError, ValueError, OSError) as error:  # ValueError: settings refuse a value
-        return fail(name, " ".join(str(error).split()))
+        return fail(name, one_line(error))
     except KeyboardInterrupt:
         return fail(name, interrupted, code=130)
 

@@ -4,9 +4,11 @@ Everything follows from a seed. The way is preparation's own, listing and guard 
 """
 
 import dataclasses
+import multiprocessing
 import pathlib
 import resource
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
@@ -108,6 +110,12 @@ def prepare_mutations(
     Raises:
         UserError: none gave a record.
     """
+    # In a process of its own, as memory is told of all its children together, those of before too.
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as apart:
+        return apart.submit(_prepare, folder, output, workers).result()
+
+
+def _prepare(folder: pathlib.Path, output: pathlib.Path, workers: int) -> MutationReport:
     files = sum(1 for _ in folder.iterdir())
     sources = [dataclasses.replace(source, split="test") for source in clips(folder)]
     report = prepare(sources, _SETTINGS, output, workers=workers, max_skipped=1.0, timeout_s=MOST_S)

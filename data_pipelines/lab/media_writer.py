@@ -110,7 +110,9 @@ def _write(
     path: pathlib.Path, case: MediaCase, clip: TalkingClip, span: tuple[float, float]
 ) -> None:
     """What the clip holds between two times."""
-    with av.open(str(path), "w", options=case.options) as container:
+    # Without bitexact, Matroska's tracks get numbers by chance.
+    options = {"fflags": "+bitexact"} | dict(case.options)
+    with av.open(str(path), "w", options=options) as container:
         picture = _picture_stream(container, case)
         tone = _sound_stream(container, case) if case.channels == "second" else None
         sound = _sound_stream(container, case) if case.audio else None
@@ -193,7 +195,7 @@ def _stored(image: UInt8[np.ndarray, "h w 3"], case: MediaCase) -> av.VideoFrame
     image = image[:: b or d, :: a or c]
     image = np.ascontiguousarray(image.swapaxes(0, 1) if b else image)
     if case.curve != ColorTrc.BT709:
-        signal = np.round(_as_hdr(image / 255, case.curve) * 65535).astype(np.uint16)
+        signal = np.round(as_hdr(image / 255, case.curve) * 65535).astype(np.uint16)
         frame = av.VideoFrame.from_ndarray(signal, format="rgb48le")
         frame = frame.reformat(format=case.pixels, dst_colorspace=9)
         frame.colorspace, frame.color_primaries, frame.color_trc = 9, 9, int(case.curve)
@@ -209,7 +211,7 @@ def _marked(frame: av.VideoFrame, scan: Scan) -> av.VideoFrame:
     return graph.vpull()
 
 
-def _as_hdr(image: np.ndarray, curve: ColorTrc) -> np.ndarray:
+def as_hdr(image: np.ndarray, curve: ColorTrc) -> np.ndarray:
     """An ordinary picture, 0 to 1, as a mastering house puts it into PQ or HLG (BT.2408)."""
     light = 203 * image**2.4 @ _BT709_TO_BT2020.T
     if curve == ColorTrc.SMPTE2084:

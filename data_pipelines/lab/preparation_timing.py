@@ -7,6 +7,7 @@ CPU time, not wall time: it hardly changes when other programs use the machine.
 
 import dataclasses
 import functools
+import itertools
 import math
 import pathlib
 import tempfile
@@ -30,7 +31,7 @@ from data_pipelines.preparation.executors import prepare_one
 from data_pipelines.preparation.spool import Spool, claim
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
 from data_pipelines.records.schema import decode_clip
-from data_pipelines.records.tfrecord import read_index, read_payload
+from data_pipelines.records.tfrecord import read_payloads
 
 OURS = "prepare"
 STAGES = ("decode", "face", "crop", "write")
@@ -159,12 +160,9 @@ def prepared(source: ClipSource, settings: PrepareSettings, folder: pathlib.Path
     started = time.process_time()
     outcome = prepare_one(spool, settings, (0, source))
     cpu_s = time.process_time() - started
-    crops = 0
-    for number in range(len(outcome.parts)):
-        part = spool.part(0, number)
-        content = part.read_bytes()
-        records = (read_payload(part, content, *entry) for entry in read_index(part).tolist())
-        crops += sum(len(decode_clip(record).frames) for record in records)
+    parts = [spool.part(0, number) for number in range(len(outcome.parts))]
+    payloads = itertools.chain.from_iterable(map(read_payloads, parts))
+    crops = sum(len(decode_clip(payload).frames) for payload in payloads)
     return Cost(cpu_s, outcome.stages, crops)
 
 

@@ -15,7 +15,7 @@ from data_pipelines.preparation.executors import local_executor
 from data_pipelines.preparation.spool import Outcome, Spool, claim
 from data_pipelines.records.clip import ClipRecord
 from data_pipelines.records.schema import decode_clip
-from data_pipelines.records.tfrecord import read_index, read_payload
+from data_pipelines.records.tfrecord import read_payloads
 
 
 def guarded_clips(
@@ -46,6 +46,4 @@ def _records(outcome: Outcome, parts: list[pathlib.Path]) -> Iterator[ClipRecord
     if outcome.reason:
         raise MediaError(outcome.reason, outcome.detail)
     for part in parts:
-        content = part.read_bytes()
-        for offset, length in read_index(part).tolist():
-            yield decode_clip(read_payload(part, content, offset, length))
+        yield from map(decode_clip, read_payloads(part))

@@ -9,7 +9,7 @@ import mmap
 import os
 import pathlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import google_crc32c
 import numpy as np
@@ -116,6 +116,17 @@ def read_index(path: str | os.PathLike[str]) -> Int64[np.ndarray, "n 2"]:
     finally:
         os.close(descriptor)
     return np.array(entries, np.int64).reshape(-1, 2)
+
+
+def read_payloads(shard: pathlib.Path) -> Iterator[bytes]:
+    """Every record's payload, checked, in order; the whole file is in memory.
+
+    Raises:
+        RecordError: as `read_index` and `read_payload`.
+    """
+    content = shard.read_bytes()
+    for offset, length in read_index(shard).tolist():
+        yield read_payload(shard, content, offset, length)
 
 
 def read_payload(

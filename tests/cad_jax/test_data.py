@@ -165,6 +165,10 @@ def test_clips_without_any_label_are_refused_with_how_to_label(config, unlabelle
         opened(config(path=str(unlabelled_set)).data)
 
 
+def test_a_test_split_without_labels_is_scored_all_the_same(config, unlabelled_set):
+    assert len(open_evaluation(config(path=str(unlabelled_set)).data, "test"))
+
+
 def test_uneven_shares_are_logged(config, silent_set, caplog):
     data = config(extra_paths=(str(silent_set),), mixture_weights=(3, 1), balance="class").data
     with caplog.at_level(logging.INFO):

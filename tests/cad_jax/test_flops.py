@@ -45,6 +45,14 @@ def test_recomputation_counts_where_it_is_asked_for():
     assert kept < again <= kept * 1.5
 
 
+def test_what_nobody_needs_does_not_count():
+    def loop(x):
+        return jax.lax.scan(lambda carry, _: (carry @ SQUARE, carry @ SQUARE @ W), x, length=7)[0]
+
+    assert flops(lambda x: ((x @ SQUARE), loop(x))[0], X) == 2 * 3 * 4 * 4
+    assert flops(loop, X) == 7 * 2 * 3 * 4 * 4
+
+
 def test_a_branch_counts_as_its_dearest():
     def either(x):
         return jax.lax.cond(x[0, 0] > 0, lambda x: x @ W, lambda x: x[:, :1] @ W[:1], x)

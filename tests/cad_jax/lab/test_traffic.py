@@ -61,6 +61,13 @@ def test_a_loop_counts_with_its_turns_and_a_slice_with_its_rows():
     ]
 
 
+def test_fast_memory_counts_where_it_is_asked_for():
+    row, turn = 8 * 4, 4
+    taken, stored, _ = moves(PROGRAM, everywhere=True)
+    assert taken.size == 5 * (row + turn + row)
+    assert stored.size == 5 * (row + turn + row)
+
+
 def test_a_real_program_moves_at_least_its_weights():
     def f(x, w):
         return jax.lax.scan(lambda x, w: (jnp.tanh(x @ w), None), x, w)[0]

@@ -73,6 +73,12 @@ def test_every_figure_is_finite_and_the_same_on_eight_devices(make_step, mesh, o
             assert 0.5 < value < 1.1, name
 
 
+def test_where_alignment_alone_is_trained_nothing_else_is_looked_at(make_step):
+    outputs, labels = jax.tree.map(jnp.asarray, make_step(8))
+    figures = collapse_watch(Outputs(**outputs), labels, detects=False)
+    assert figures.keys() == {"std_z_video", "std_z_audio", "retrieval_accuracy", "sync_accuracy"}
+
+
 def watch_shapes(b, mesh):
     """Outputs and labels of b clips as shapes on this mesh."""
     split, whole = batch_sharding(mesh), replicated(mesh)

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 
+from cad_jax.flops import count_flops
 from cad_jax.lab.compile_report import count_collectives
 from cad_jax.losses.total import cad_losses
 from cad_jax.parallel.mesh import batch_sharding, make_mesh, put_batch, replicated
@@ -15,7 +16,7 @@ from cad_jax.run.placement import make_model
 from cad_jax.settings.experiment import Priors
 from cad_jax.settings.loss import LossConfig
 from cad_jax.training.accumulation import _join, _split, accumulated_gradient
-from cad_jax.training.learner import Learner
+from cad_jax.training.learner import Learner, traced_step
 from cad_jax.types import Outputs
 from data_pipelines.errors import UserError
 
@@ -174,6 +175,22 @@ def test_a_step_of_the_detector_is_the_same(small_experiment, shape, changes):
         error = np.abs(moments[name] - moment).max()
         assert error <= 2e-5 * max(np.abs(moment).max(), optax.tree.norm(want) / 100), name
     assert sum(np.any(moment != 0) for moment in want.values()) > 0.8 * len(want)
+
+
+def test_a_pretraining_passes_through_its_alignment_alone(small_pretraining):
+    """However large the rest of the model is; in microbatches with one more forward pass."""
+
+    def flops(count, depth):
+        config = small_pretraining(
+            data={"batch_size": 16},
+            model={"fusion_depth": depth},
+            train={"microbatches": count},
+        )
+        return count_flops(traced_step(Learner(config, make_mesh(), make_model(config))).jaxpr)
+
+    assert flops(1, 1) == flops(1, 3)
+    assert flops(2, 1) == flops(2, 3)
+    assert flops(1, 1) < flops(2, 1) < 2 * flops(1, 1)
 
 
 def random_batch(learner):

@@ -71,7 +71,7 @@ def test_a_signal_to_one_stops_both_at_one_step_and_both_go_on(toy_pair, tmp_pat
 )
 def test_a_host_that_differs_or_fails_is_named_by_both(toy_pair, tmp_path, what, message):
     pair = toy_pair(tmp_path, what)
-    assert pair.wait(60) == [1, 1]
+    assert pair.wait() == [1, 1]
     for host in (0, 1):
         assert re.search(f"^error: {message}", pair.said(host), re.MULTILINE), pair.said(host)
 
@@ -178,8 +178,8 @@ def test_a_training_that_was_stopped_on_one_host_ends_as_if_it_was_not(
     assert 4 <= saved < config.train.steps
     for host in (0, 1):
         assert re.search(rf"saved at step {saved}$", pair.said(host), re.MULTILINE)
-    assert start_training(2, config, stopped).wait(300) == [0, 0]
-    assert start_training(2, config, whole).wait(300) == [0, 0]
+    assert start_training(2, config, stopped).wait() == [0, 0]
+    assert start_training(2, config, whole).wait() == [0, 0]
     assert list(losses(whole)) == list(range(1, config.train.steps + 1))
     slowest = logged(whole, "speed/slowest_host")
     assert slowest.keys() == losses(whole).keys()
@@ -199,7 +199,7 @@ def test_a_training_host_that_differs_is_named_by_both(
     start_training, config, tmp_path, argument, message
 ):
     pair = start_training(2, config, tmp_path / "run", argument)
-    assert pair.wait(120) == [1, 1]
+    assert pair.wait() == [1, 1]
     for host in (0, 1):
         assert re.search(f"^error: {message}", pair.said(host), re.MULTILINE), pair.said(host)
         assert "Traceback" not in pair.said(host)
@@ -220,7 +220,7 @@ def test_twenty_kills_change_nothing(start_training, small_experiment, tmp_path,
     hosts = start_training(count, config, whole)
     hosts.wait_until_saved(whole, 12)
     duration = time.monotonic() - began
-    assert hosts.wait(900) == [0] * count
+    assert hosts.wait() == [0] * count
 
     dice, kills = random.Random(count), []
     while len(kills) < 20:
@@ -229,7 +229,7 @@ def test_twenty_kills_change_nothing(start_training, small_experiment, tmp_path,
         with contextlib.suppress(subprocess.TimeoutExpired):
             hosts.processes[victim].wait(seconds)
         hosts.signal(victim, signal.SIGKILL)
-        codes = hosts.wait(400)
+        codes = hosts.wait()
         assert "damaged" not in hosts.all_said()
         if codes[victim] == 0:  # it was finished before
             runs.append(tmp_path / f"run-{len(runs)}")
@@ -238,7 +238,7 @@ def test_twenty_kills_change_nothing(start_training, small_experiment, tmp_path,
             kills.append((runs[-1].name, round(seconds), codes, max(steps, default=0)))
             print(kills[-1], flush=True)
     for run in runs:
-        assert start_training(count, config, run).wait(900) == [0] * count
+        assert start_training(count, config, run).wait() == [0] * count
         same(run, whole, config)
 
 

@@ -144,7 +144,7 @@ def assert_every_file_counts(workdir):
 def test_many_do_what_one_does(start_hosts, todo_in, alone, tmp_path, count):
     todo = todo_in(tmp_path, data=-1, fsdp=2, shard_from=SPREAD)
     hosts = start(start_hosts, tmp_path, count, todo)
-    assert hosts.wait(400) == [0] * count, hosts.all_said()
+    assert hosts.wait() == [0] * count, hosts.all_said()
     for mode in ("train", "pretrain"):
         assert_same_training(alone[mode], todo[mode])
     assert_same_evaluation(alone["train"], todo["train"])
@@ -158,7 +158,7 @@ def test_what_many_began_fewer_go_on_with(start_hosts, todo_in, alone, tmp_path,
     begun = only("train", todo_in(tmp_path, data=-1, fsdp=count, shard_from=SPREAD))
     workdir = begun["train"][2]
     hosts = start(start_hosts, tmp_path, count, begun, dies_at=5)
-    assert hosts.wait(300) == [LOST] * (count - 1) + [-signal.SIGKILL], hosts.all_said()
+    assert hosts.wait() == [LOST] * (count - 1) + [-signal.SIGKILL], hosts.all_said()
     for survivor in range(count - 1):
         assert f"error: host {count - 1} ({socket.gethostname()}) is gone" in hosts.said(survivor)
     assert Checkpoints(workdir, read_only=True).latest_step() in (2, 4)
@@ -171,7 +171,7 @@ def test_what_many_began_fewer_go_on_with(start_hosts, todo_in, alone, tmp_path,
             assert MODES["train"](*todo["train"][1:])
         else:
             hosts = start(start_hosts, folder, fewer, todo)
-            assert hosts.wait(300) == [0] * fewer, hosts.all_said()
+            assert hosts.wait() == [0] * fewer, hosts.all_said()
         assert_same_training(alone["train"], todo["train"])
         assert_same_evaluation(alone["train"], todo["train"])
 

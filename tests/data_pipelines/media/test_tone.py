@@ -7,26 +7,12 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorTrc
 
+from data_pipelines.lab.media_writer import as_hdr
 from data_pipelines.media.decode import read_video
 from data_pipelines.media.settings import MediaLimits
 from data_pipelines.media.tone import sdr_signal
 
 PQ, HLG = ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67
-BT709_TO_BT2020 = np.array(
-    [[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]]
-)
-
-
-def as_hdr(image, curve):
-    """An ordinary picture, 0 to 1, as a mastering house puts it into PQ or HLG (BT.2408)."""
-    light = 203 * image**2.4 @ BT709_TO_BT2020.T
-    if curve == PQ:
-        root = (light / 10_000) ** (2610 / 16384)
-        return ((3424 / 4096 + 2413 / 128 * root) / (1 + 2392 / 128 * root)) ** (2523 / 32)
-    luma = (light @ [0.2627, 0.6780, 0.0593])[..., None] / 1000
-    scene = light / 1000 * np.maximum(luma, 1e-9) ** (1 / 1.2 - 1)
-    logarithm = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
-    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), logarithm)
 
 
 def write_hdr(path, image, curve):

@@ -15,7 +15,7 @@ from data_pipelines.preparation.spool import FORMAT, Spool, claim
 from data_pipelines.records.lock import held
 from data_pipelines.records.metadata import read_metadata, recorded_split
 from data_pipelines.records.schema import decode_clip
-from data_pipelines.records.tfrecord import read_index, read_payload
+from data_pipelines.records.tfrecord import read_payloads
 from data_pipelines.splits.file import apply_split, make_split
 from data_pipelines.splits.schemes import SplitOptions
 
@@ -38,10 +38,7 @@ def shard_bytes(output):
 def records(output):
     found = []
     for path in sorted(output.glob("*.tfrecord-*")):
-        data = path.read_bytes()
-        found += [
-            decode_clip(read_payload(path, data, *entry)) for entry in read_index(path).tolist()
-        ]
+        found += map(decode_clip, read_payloads(path))
     return found
 
 
@@ -106,7 +103,7 @@ def test_a_finished_set_is_left_alone(sounds, tmp_path):
 
 def test_other_settings_are_refused(sounds, tmp_path):
     prepared(sounds, tmp_path / "out")
-    with pytest.raises(UserError, match="other settings or another list"):
+    with pytest.raises(UserError, match="with other settings or of another list"):
         prepare(clips(sounds), PrepareSettings(size=96), tmp_path / "out", max_skipped=0.5)
 
 
