@@ -304,4 +304,5 @@ def _log_scale(temperature: float) -> nnx.Param:
 
 
 def _scale(log_scale: nnx.Param) -> Float[Array, ""]:
-    return jnp.minimum(jnp.exp(log_scale[...]), LARGEST_SCALE)
+    # Capped before exp: the gradient of a minimum compares bits, and exp may be computed twice.
+    return jnp.exp(jnp.minimum(log_scale[...], np.float32(np.log(LARGEST_SCALE))))

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from cad_jax.models.layers import gelu
 from cad_jax.models.lora import Linear
+from cad_jax.numerics import largest
 from cad_jax.settings.model import Dtype, ViTConfig, WhisperConfig
 
 MEL_PATCH = (2, 4)  # mel frames and bins of the spectrogram stem's first map
@@ -100,7 +101,7 @@ class SpectrogramStem(nnx.Module):
         x = mel - jnp.mean(mel, axis=2, keepdims=True)
         x = x / (jnp.std(x, axis=(1, 2), keepdims=True) + 1e-3)
         x = self.convs(x.swapaxes(1, 2)[..., None])
-        both = jnp.concatenate([jnp.mean(x, axis=2), jnp.max(x, axis=2)], axis=-1)
+        both = jnp.concatenate([jnp.mean(x, axis=2), largest(x, axis=2)], axis=-1)
         return self.embedding(both)
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
+from cad_jax.numerics import largest
 from cad_jax.settings.model import SYNC_RADIUS
 
 OFFSETS = tuple(range(-SYNC_RADIUS, SYNC_RADIUS + 1))  # bins the sound is taken later
@@ -55,6 +56,6 @@ class MismatchHead(nnx.Module):
     def __call__(self, curve: Float[Array, "b o"]) -> Float[Array, " b"]:
         """The logit; it falls with the margin, whatever training does to the slope."""
         near = jnp.abs(jnp.asarray(OFFSETS)) <= NEAR
-        best_near = jnp.max(jnp.where(near, curve, -jnp.inf), axis=1)
-        best_far = jnp.max(jnp.where(near, -jnp.inf, curve), axis=1)
+        best_near = largest(jnp.where(near, curve, -jnp.inf), axis=1)
+        best_far = largest(jnp.where(near, -jnp.inf, curve), axis=1)
         return self.bias[...] - jax.nn.softplus(self.slope[...]) * (best_near - best_far)

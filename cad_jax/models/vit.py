@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, UInt8
 from cad_jax.models.layers import NO_LORA, Block, layer_norm, run_blocks
 from cad_jax.models.lora import Linear
 from cad_jax.models.stems import ImageStem, patches
+from cad_jax.numerics import largest
 from cad_jax.settings.model import Dtype, LoRAConfig, Remat, ViTConfig
 
 CLIP_MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
@@ -125,5 +126,5 @@ class ViT(nnx.Module):
         if self.config.pool == "class":
             return self.ln_post(x[:, 0])
         x = self.ln_post(x)
-        both = jnp.concatenate([jnp.mean(x, axis=1), jnp.max(x, axis=1)], axis=-1)
+        both = jnp.concatenate([jnp.mean(x, axis=1), largest(x, axis=1)], axis=-1)
         return self.pool(both).astype(jnp.float32)
