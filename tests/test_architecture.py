@@ -56,8 +56,8 @@ ALLOWED = {
         "data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.study": (
-        "data evaluation run settings weights data_pipelines.commands data_pipelines.errors "
-        "data_pipelines.metrics data_pipelines.records"
+        "data evaluation parallel run settings weights data_pipelines.commands "
+        "data_pipelines.errors data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.detector": (
         "run settings data_pipelines.benchmarks data_pipelines.errors data_pipelines.loading "

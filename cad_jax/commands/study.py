@@ -5,7 +5,8 @@
     python scripts/study.py operating --protocol=embedded --output=runs/embedded
     python scripts/study.py compare full late-maximum --protocol=embedded --output=runs/embedded
 
-`run` goes on where it was stopped and skips what is done.
+`run` goes on where it was stopped and skips what is done. Ctrl-C and SIGTERM stop the trainings
+under way, which are saved; it then ends with 143.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import logging
 import pathlib
 from collections.abc import Sequence
 
+from cad_jax.parallel.stop_signals import STOPPED, STOPPED_LINE
 from cad_jax.settings.protocol import METRICS, find_protocol
 from cad_jax.settings.structure import ConfigError
 from cad_jax.study.figures import GROUPS, compare, table_rows
@@ -21,11 +23,11 @@ from cad_jax.study.lines import comparison_lines, table_lines
 from cad_jax.study.operating import operating_rows
 from cad_jax.study.runner import run_study
 from cad_jax.study.systems import read_systems
-from data_pipelines.commands.run import run_cli
+from data_pipelines.commands.run import fail, run_cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0, or 1 after one line on standard error or where a run failed."""
+    """0; 1 after one line on standard error or where a run failed; 143 where it was stopped."""
     args = _parser().parse_args(argv)
     return run_cli(
         "study", lambda: args.work(args), "interrupted; the same command goes on from here"
@@ -36,8 +38,10 @@ def _run(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     name, protocol = find_protocol(args.protocol)
     say = functools.partial(print, flush=True)
-    failed = run_study(name, protocol, args.output, args.jobs, say)
-    return 1 if failed else 0
+    outcome = run_study(name, protocol, args.output, args.jobs, say)
+    if outcome.stopped:
+        return fail("study", STOPPED_LINE, code=STOPPED)
+    return 1 if outcome.failed else 0
 
 
 def _table(args: argparse.Namespace) -> int:

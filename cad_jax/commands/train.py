@@ -166,7 +166,8 @@ def _run() -> int:
     from cad_jax.commands.modes import MODES
     from cad_jax.parallel import hosts
     from cad_jax.parallel.host_memory import keep_freed_memory
-    from cad_jax.parallel.watch import STOPPED, STOPPED_LINE, Stopped, Watch
+    from cad_jax.parallel.stop_signals import STOPPED, STOPPED_LINE
+    from cad_jax.parallel.watch import Stopped, Watch
 
     keep_freed_memory()  # before JAX starts its threads
     coordinator = None

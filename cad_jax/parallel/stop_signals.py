@@ -9,6 +9,8 @@ from typing import TypeVar
 T = TypeVar("T", bound="StopSignals")
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOPPED = 143  # the exit code of what was asked to stop, as the shell's for SIGTERM
+STOPPED_LINE = "stopped before the end; the same command goes on from there"
 
 # Launchers repeat a signal, and hosts pass it on to each other: within this it is still the first.
 _REPEAT_S = 2.0

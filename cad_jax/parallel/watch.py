@@ -22,13 +22,12 @@ from collections.abc import Callable
 import jax
 
 from cad_jax.parallel import hosts
-from cad_jax.parallel.stop_signals import STOP_SIGNALS, StopSignals
+from cad_jax.parallel.stop_signals import STOP_SIGNALS, STOPPED, STOPPED_LINE, StopSignals
 from data_pipelines.errors import one_line
 
 log = logging.getLogger(__name__)
 
-STOPPED, LOST = 143, os.EX_TEMPFAIL  # exit codes: asked to stop; another host is gone (75)
-STOPPED_LINE = "stopped before the end; the same command goes on from there"
+LOST = os.EX_TEMPFAIL  # the exit code where another host is gone (75)
 
 # How long hosts that were asked to stop may take to end by themselves: to agree on a step, or to
 # leave a compilation. The leader goes last, because JAX aborts the others when it goes.

@@ -1,7 +1,7 @@
 """Runs what a protocol asks for: one process a run, so that memory and caches are its own.
 
-Owns the order, what counts as done, and what is kept of a finished run. A run that was stopped goes
-on from its checkpoint, as any training does.
+Owns the order, what counts as done, and what is kept of a finished run. Who stops a study stops its
+runs; each goes on from its checkpoint, as any training does.
 """
 
 import concurrent.futures
@@ -9,14 +9,15 @@ import json
 import os
 import pathlib
 import platform
-import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from cad_jax.data import build_data
+from cad_jax.parallel.stop_signals import StopSignals
 from cad_jax.run.files import CONFIG_FILE, GOODPUT_FILE
 from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.protocol import Protocol
@@ -27,6 +28,7 @@ from cad_jax.study.inputs import (
     describe_inputs,
     first_difference,
 )
+from cad_jax.study.processes import Processes
 from cad_jax.study.store import Result, Store
 from data_pipelines.errors import UserError
 from data_pipelines.records.atomic import write_json
@@ -39,6 +41,18 @@ import jax
 devices = jax.devices()
 print(f"{len(devices)} x {devices[0].device_kind}, jax {jax.__version__}")
 """
+
+
+class Outcome(NamedTuple):
+    """What has become of a study.
+
+    Attributes:
+        failed: how many runs did; their logs say why.
+        stopped: whether SIGTERM or Ctrl-C came before the end; what ran is saved.
+    """
+
+    failed: int
+    stopped: bool
 
 
 class Run(NamedTuple):
@@ -67,8 +81,10 @@ def run_study(
     output: pathlib.Path,
     jobs: int = 1,
     say: Callable[[str], None] = print,
-) -> int:
+) -> Outcome:
     """Trains and evaluates every variant with every seed that is not in the store yet.
+
+    The first SIGTERM or Ctrl-C is handed on to the runs, which save and end.
 
     Args:
         name: of the protocol.
@@ -76,9 +92,6 @@ def run_study(
         output: the study's folder.
         jobs: runs at a time; they share the machine's devices.
         say: tells people.
-
-    Returns:
-        How many runs failed; their logs say why.
 
     Raises:
         UserError: a set is not there or not as the protocol says; the folder holds results of other
@@ -92,26 +105,28 @@ def run_study(
         inputs = describe_inputs(runs[0].config)
         todo = [run for run in runs if not is_done(run, inputs, store)]
         say(f"{name}: {len(runs)} runs, {len(runs) - len(todo)} done")
-        hardware = _hardware() if todo else ""
-        lock, failed = threading.Lock(), []
+        processes, lock, failed = Processes(), threading.Lock(), []
 
         def work(run: Run) -> None:
-            seconds = _train(run)
+            seconds = _train(run, processes)
             with lock:
-                if seconds is None:
+                if seconds is not None:
+                    store.add(_result(name, run, inputs, hardware, seconds, store))
+                    say(f"{run.name}: done in {seconds:.0f} s")
+                elif not processes.stopped:
                     failed.append(run)
-                    say(f"{run.name}: FAILED, {run.workdir / LOG_FILE}: {_last_line(run)}")
-                    return
-                store.add(_result(name, run, inputs, hardware, seconds, store))
-                say(f"{run.name}: done in {seconds:.0f} s")
+                    log = run.workdir / LOG_FILE
+                    say(f"{run.name}: FAILED, {log}: {_last_line(log.read_bytes())}")
 
-        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            try:
-                list(pool.map(work, todo))
-            except BaseException:  # Ctrl-C reaches the runs, too: no further one begins
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    return len(failed)
+        with StopSignals(lambda _: processes.stop()):
+            hardware = _hardware(processes) if todo else ""
+            with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+                try:
+                    list(pool.map(work, todo))
+                except BaseException:  # a result cannot be kept, or a second Ctrl-C
+                    processes.stop()
+                    raise
+    return Outcome(len(failed), processes.stopped)
 
 
 def plan(protocol: Protocol, output: pathlib.Path) -> Iterator[Run]:
@@ -148,15 +163,15 @@ def is_done(run: Run, inputs: Inputs, store: Store) -> bool:
     return False
 
 
-def _train(run: Run) -> float | None:
-    """Seconds of the process; None where it failed."""
+def _train(run: Run, processes: Processes) -> float | None:
+    """Seconds of the process; None where it failed or was stopped."""
     run.workdir.mkdir(parents=True, exist_ok=True)
     asked, start = run.workdir / "experiment.json", time.monotonic()
     write_json(run.config.to_mapping(), asked)
     command = [sys.executable, "-c", _TRAIN, f"--config={asked}", f"--workdir={run.workdir}"]
     with (run.workdir / LOG_FILE).open("ab") as log:
-        done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
-    return None if done.returncode else time.monotonic() - start
+        code = processes.run(command, log)
+    return None if code else time.monotonic() - start
 
 
 def _result(
@@ -186,15 +201,16 @@ def _result(
     )
 
 
-def _hardware() -> str:
+def _hardware(processes: Processes) -> str:
     """What the runs see; asked in a process of its own, which gives the devices back."""
-    command = [sys.executable, "-c", _DEVICES]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(f"JAX finds no devices: {done.stderr.strip().splitlines()[-1]}")
-    return f"{done.stdout.strip()}, {os.cpu_count()} x {platform.machine()}"
+    with tempfile.TemporaryFile() as file:
+        code = processes.run([sys.executable, "-c", _DEVICES], file)
+        file.seek(0)
+        said = _last_line(file.read())
+    if code and not processes.stopped:
+        raise UserError(f"JAX finds no devices: {said}")
+    return f"{said}, {os.cpu_count()} x {platform.machine()}"
 
 
-def _last_line(run: Run) -> str:
-    lines = (run.workdir / LOG_FILE).read_text(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+def _last_line(said: bytes) -> str:
+    return said.decode(errors="replace").rstrip().rpartition("\n")[2].strip()

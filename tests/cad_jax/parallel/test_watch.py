@@ -8,9 +8,8 @@ import time
 
 import pytest
 
-from cad_jax.parallel import watch
-from cad_jax.parallel.stop_signals import STOP_SIGNALS
-from cad_jax.parallel.watch import STOPPED, Stopped, Watch
+from cad_jax.parallel.stop_signals import STOP_SIGNALS, STOPPED, STOPPED_LINE
+from cad_jax.parallel.watch import Stopped, Watch
 
 BUSY = """
 import hashlib
@@ -57,7 +56,7 @@ def test_foreign_code_that_looks_at_no_signal_is_ended_in_time():
     began = time.monotonic()
     said = process.communicate(timeout=30)
     assert process.returncode == STOPPED
-    assert said == ("", f"error: {watch.STOPPED_LINE}\n")
+    assert said == ("", f"error: {STOPPED_LINE}\n")
     assert 1 < time.monotonic() - began < 15
 
 
@@ -68,4 +67,4 @@ def test_who_saves_has_all_the_time():
     _, said = process.communicate(timeout=300)
     assert time.monotonic() - began > 3
     assert "Stopped: SIGTERM" in said
-    assert watch.STOPPED_LINE not in said
+    assert STOPPED_LINE not in said

@@ -1,13 +1,17 @@
+import contextlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from cad_jax.commands.study import main
 from cad_jax.evaluation.score_table import write_scores
+from cad_jax.parallel.stop_signals import STOPPED_LINE
 from cad_jax.settings.protocol import Protocol
 from cad_jax.study import runner
 from cad_jax.study.runner import run_study
@@ -36,7 +40,7 @@ def trained(monkeypatch, scores):
     """The runs that were trained; leaves what a training leaves. `fail` names one that does not."""
     names: list[str] = []
 
-    def train(run):
+    def train(run, _):
         names.append(run.name)
         (run.workdir / "evaluation").mkdir(parents=True, exist_ok=True)
         (run.workdir / "log.txt").write_text("error: the disk is full\n")
@@ -54,14 +58,14 @@ def trained(monkeypatch, scores):
 
     names_that_fail: set[str] = set()
     monkeypatch.setattr(runner, "_train", train)
-    monkeypatch.setattr(runner, "_hardware", lambda: "1 x cpu")
+    monkeypatch.setattr(runner, "_hardware", lambda _: "1 x cpu")
     return names, names_that_fail
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_every_variant_is_trained_with_every_seed_once(protocol, trained, tmp_path, jobs):
     said: list[str] = []
-    assert run_study("made", protocol(), tmp_path / "study", jobs, said.append) == 0
+    assert run_study("made", protocol(), tmp_path / "study", jobs, said.append) == (0, False)
     want = {f"{variant} seed {seed}" for variant in ("full", "no-alignment") for seed in (0, 1)}
     assert set(trained[0]) == want
     assert len(trained[0]) == 4
@@ -70,7 +74,7 @@ def test_every_variant_is_trained_with_every_seed_once(protocol, trained, tmp_pa
     assert result.seconds == {"step": 2.0, "process": 3.0}
     assert [one.split for one in result.scores] == ["val", "test"]
     assert result.metrics["test"]["p_fake"]["auc"] == 0.5
-    assert run_study("made", protocol(), tmp_path / "study", jobs, said.append) == 0
+    assert run_study("made", protocol(), tmp_path / "study", jobs, said.append) == (0, False)
     assert len(trained[0]) == 4
     assert said[-1] == "made: 4 runs, 4 done"
 
@@ -79,12 +83,12 @@ def test_a_run_that_fails_is_told_and_tried_again(protocol, trained, tmp_path):
     names, failing = trained
     failing.add("full seed 0")
     said: list[str] = []
-    assert run_study("made", protocol(), tmp_path / "study", 1, said.append) == 1
+    assert run_study("made", protocol(), tmp_path / "study", 1, said.append) == (1, False)
     assert "full seed 0: FAILED" in said[1]
     assert said[1].endswith("log.txt: error: the disk is full")
     assert len(names) == 4  # the others are run
     failing.clear()
-    assert run_study("made", protocol(), tmp_path / "study", 1, said.append) == 0
+    assert run_study("made", protocol(), tmp_path / "study", 1, said.append) == (0, False)
     assert names[4:] == ["full seed 0"]
 
 
@@ -118,16 +122,27 @@ def test_what_is_wrong_is_one_line(arguments, message, capsys):
     assert said.count("\n") == 1
 
 
+def on_one_device():
+    """The suite's environment, for a process of its own."""
+    return os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": os.environ["XLA_FLAGS"].split()[-1]}
+
+
+def command_lines():
+    """Of all processes."""
+    for file in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended
+            yield file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+
+
 @pytest.mark.slow
 def test_a_whole_study(tmp_path):
     """Two variants, two seeds, a process each; what is lost is made again, and is the same."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": ""}  # without the suite's
     script, asked = str(ROOT / "scripts" / "study.py"), ["--protocol=smoke", "--output=study"]
 
     def study(*arguments):
         done = subprocess.run(
             [sys.executable, script, *arguments, *asked],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+            cwd=tmp_path, env=on_one_device(), capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -144,3 +159,51 @@ def test_a_whole_study(tmp_path):
     assert study("run").count(": done in") == 1
     assert study("table", "--markdown") == table
     assert "late-maximum" in study("compare", "full", "late-maximum")
+
+
+STOPPING = """
+import dataclasses
+
+from cad_jax.settings.protocol import Protocol, find_protocol
+
+_, smoke = find_protocol("smoke")
+train = smoke.changes["train"] | {"steps": 60, "evaluate_every": 60, "checkpoint_every": 60}
+changes = {**smoke.changes, "train": train}
+PROTOCOLS = {
+    "stopping": dataclasses.replace(smoke, changes=changes, variants=("full",), seeds=(0,))
+}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_study_that_is_stopped_stops_its_training_and_goes_on(tmp_path, number):
+    """The signal reaches the study alone, as from a scheduler or another terminal."""
+    (tmp_path / "stopping.py").write_text(STOPPING)
+    command = [
+        sys.executable, str(ROOT / "scripts" / "study.py"), "run", "--protocol=stopping.py",
+        f"--output={tmp_path / 'study'}",
+    ]  # fmt: skip
+    place = {"cwd": tmp_path, "env": on_one_device()}
+    workdir = tmp_path / "study" / "full" / "seed-0"
+
+    def trained_steps():
+        file = workdir / "metrics.jsonl"
+        rows = map(json.loads, file.read_text().splitlines() if file.exists() else [])
+        return [row["step"] for row in rows if "loss" in row]
+
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **place)
+    while process.poll() is None and not trained_steps():
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=300)
+    assert (process.returncode, said) == (143, f"study: {STOPPED_LINE}\n")
+    assert not any(str(workdir) in line for line in command_lines())
+    first = trained_steps()
+    assert 1 <= len(first) < 60
+    assert (workdir / "checkpoints" / str(first[-1])).is_dir()
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **place)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 runs, 0 done" in done.stdout
+    assert trained_steps() == list(range(1, 61))

@@ -13,7 +13,8 @@ import sys
 
 from cad_jax.commands.modes import MODES
 from cad_jax.parallel import hosts
-from cad_jax.parallel.watch import STOPPED, Stopped, Watch
+from cad_jax.parallel.stop_signals import STOPPED
+from cad_jax.parallel.watch import Stopped, Watch
 from cad_jax.settings.experiment import Experiment
 from cad_jax.training.preemption import AgreedStop
 from data_pipelines.commands.run import run_cli

@@ -19,7 +19,8 @@ import jax.numpy as jnp
 
 from cad_jax.parallel import hosts
 from cad_jax.parallel.mesh import batch_sharding, make_mesh, replicated
-from cad_jax.parallel.watch import STOPPED, Stopped, Watch
+from cad_jax.parallel.stop_signals import STOPPED
+from cad_jax.parallel.watch import Stopped, Watch
 from cad_jax.run.checkpoint import Checkpoints, Progress, TrainState
 from cad_jax.training.preemption import AgreedStop, StopRequest
 from data_pipelines.commands.run import run_cli
