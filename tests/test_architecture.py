@@ -52,7 +52,7 @@ ALLOWED = {
         "data_pipelines.loading data_pipelines.records"
     ),
     "cad_jax.evaluation": (
-        "data models parallel run settings data_pipelines.errors data_pipelines.loading "
+        "data parallel run settings data_pipelines.errors data_pipelines.loading "
         "data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.study": (

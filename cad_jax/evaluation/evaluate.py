@@ -13,7 +13,7 @@ from jaxtyping import Shaped
 
 from cad_jax.data import evaluated_sets, open_evaluation
 from cad_jax.evaluation.alignment import evaluate_alignment
-from cad_jax.evaluation.figures import evaluate_table
+from cad_jax.evaluation.figures import choose_threshold, evaluate_table
 from cad_jax.evaluation.score_table import ScoreTable, to_videos, write_scores
 from cad_jax.evaluation.strips import choose_clips, cut_strips
 from cad_jax.evaluation.summary import number, render, with_interval
@@ -23,8 +23,6 @@ from cad_jax.run.scoring import Scores, make_scorer
 from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.structure import ConfigError, differences, unstructure
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.metrics.counts import count_scores
-from data_pipelines.metrics.thresholds import best_threshold
 from data_pipelines.records.atomic import write_json
 from data_pipelines.records.metadata import recorded_split
 
@@ -73,8 +71,7 @@ def evaluate(run: LoadedRun, config: Experiment, workdir: str | pathlib.Path) ->
         table = score_table(source, scores)
         videos = to_videos(table)
         if split == config.data.validation_split:
-            known = (videos.label >= 0) & (videos.reason == "")
-            threshold = best_threshold(count_scores(videos.label[known], videos.p_fake[known]))
+            threshold = choose_threshold(videos)
         if hosts.is_lead():
             scored = ScoredSplit(split, source, table, videos)
             _report(scored, threshold, run.step, config, output)

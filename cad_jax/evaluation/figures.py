@@ -17,7 +17,7 @@ from jaxtyping import Bool
 from cad_jax.evaluation import groups
 from cad_jax.evaluation.groups import Group, Head
 from cad_jax.evaluation.score_table import ScoreTable
-from cad_jax.models.sync import OFFSETS
+from cad_jax.settings.model import SYNC_RADIUS
 from data_pipelines.metrics.bootstrap import (
     Interval,
     Metric,
@@ -28,13 +28,21 @@ from data_pipelines.metrics.bootstrap import (
 from data_pipelines.metrics.counts import ScoreCounts, count_scores
 from data_pipelines.metrics.ranking import within_pair_auc
 from data_pipelines.metrics.standard import standard_metrics
-from data_pipelines.metrics.thresholds import accuracy
+from data_pipelines.metrics.thresholds import accuracy, best_threshold
 from data_pipelines.records.clip import FRAME_RATE
 
 Report = dict[str, Any]
 HEAD_THRESHOLD = 0.5  # of p_video, p_audio, p_mismatch; only p_fake has a chosen threshold
 FRAME_MS = 1000 / FRAME_RATE
-OFFSETS_MS = FRAME_MS * np.array(OFFSETS)  # among which the detector chooses the best
+OFFSETS_MS = FRAME_MS * np.arange(
+    -SYNC_RADIUS, SYNC_RADIUS + 1
+)  # among which the detector chooses the best
+
+
+def choose_threshold(validation: ScoreTable) -> float:
+    """The threshold of p_fake by `best_threshold`; nan where no clip has label and score."""
+    labelled = validation.select(validation.labelled)
+    return best_threshold(count_scores(labelled.label, labelled.p_fake))
 
 
 def evaluate_table(table: ScoreTable, threshold: float, draws: int = 1000, seed: int = 0) -> Report:
@@ -42,7 +50,7 @@ def evaluate_table(table: ScoreTable, threshold: float, draws: int = 1000, seed:
 
     Args:
         table: scores of clips, or of videos.
-        threshold: of p_fake, chosen on validation clips (`best_threshold`); nan where they
+        threshold: of p_fake, chosen on validation clips (`choose_threshold`); nan where they
             had none.
         draws, seed: of the bootstrap behind each 95 % interval; see `draw_clusters`. All heads and
             groups share the draws.

@@ -81,6 +81,11 @@ class ScoreTable:
     def __len__(self) -> int:
         return len(self.clip_id)
 
+    @property
+    def labelled(self) -> Bool[np.ndarray, " n"]:
+        """Whether a clip has a label and a p_fake: what something can be chosen on."""
+        return (self.label >= 0) & (self.reason == "")
+
     def select(self, rows: Bool[np.ndarray, " n"] | Integer[np.ndarray, " k"]) -> "ScoreTable":
         """The rows of a mask, or of indices in their order."""
         return ScoreTable(**{name: getattr(self, name)[rows] for name in COLUMNS})

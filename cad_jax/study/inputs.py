@@ -70,7 +70,7 @@ def describe_inputs(config: Experiment) -> Inputs:
             found[f"split {place}"] = f"{stamp['name']}, sha256 {stamp['sha256']}"
     for tower in ("video", "audio"):
         if folder := getattr(config.init, tower):
-            # Imported here: it brings JAX, which a study of towers from scratch need not load.
+            # Imported here: it brings Flax, which towers from scratch need not load.
             from cad_jax.weights.store import read_weights_info
 
             found[f"weights {tower}"] = read_weights_info(pathlib.Path(folder)).sha256

@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
-from scipy import optimize, special
+from scipy import special
 
 from cad_jax.evaluation.score_table import ScoreTable
+from data_pipelines.metrics.logistic import fit_logistic
+from data_pipelines.metrics.recalibration import logits
 
 HEADS = ("p_video", "p_audio", "p_mismatch")
-_RIDGE = 1e-3  # of the weights but the constant: heads that never err leave them finite
-_LEAST = 1e-6  # a probability of 0 or 1 has no logit
+_RIDGE = 1e-3  # a clip; of the weights: heads that never err leave them finite
 
 Rule = Callable[[ScoreTable], Float[np.ndarray, " n"]]
 
@@ -35,20 +36,9 @@ def fit_late_logistic(validation: ScoreTable) -> Rule:
     Args:
         validation: the clips that its weights are fitted on; those of unknown label are left out.
     """
-    known = validation.select((validation.label >= 0) & (validation.reason == ""))
-    features, labels = _features(known), known.label
-
-    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        logits = features @ weights
-        penalty = _RIDGE * np.r_[0.0, weights[1:]]
-        value = np.mean(np.logaddexp(0, logits) - labels * logits) + weights @ penalty / 2
-        return value, features.T @ (special.expit(logits) - labels) / len(labels) + penalty
-
-    start = np.zeros(1 + len(HEADS))
-    if not len(labels):
-        return lambda table: special.expit(_features(table) @ start)
-    fit = optimize.minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-9})
-    return lambda table: special.expit(_features(table) @ fit.x)
+    known = validation.select(validation.labelled)
+    bias, *weights = fit_logistic(_features(known), known.label, ridge=_RIDGE * max(len(known), 1))
+    return lambda table: special.expit(bias + _features(table) @ np.array(weights))
 
 
 def late_fusion(name: str, validation: ScoreTable) -> Callable[[ScoreTable], ScoreTable]:
@@ -76,6 +66,5 @@ def _heads(table: ScoreTable) -> Float[np.ndarray, "n 3"]:
     return np.stack([getattr(table, head) for head in HEADS], axis=1)
 
 
-def _features(table: ScoreTable) -> Float[np.ndarray, "n 4"]:
-    logits = special.logit(np.clip(_heads(table), _LEAST, 1 - _LEAST))
-    return np.concatenate([np.ones((len(table), 1)), np.nan_to_num(logits, nan=0.0)], axis=1)
+def _features(table: ScoreTable) -> Float[np.ndarray, "n 3"]:
+    return np.nan_to_num(logits(_heads(table)), nan=0.0)

@@ -67,8 +67,8 @@ def operating_rows(systems: Sequence[System], by: str = "all", draws: int = 1000
 
 
 def _questions(run: Scored, mask: np.ndarray) -> Iterator[_Asked]:
-    known = (run.validation.label >= 0) & (run.validation.reason == "")
-    chosen = run.validation.label[known], run.validation.p_fake[known]
+    validation = run.validation.select(run.validation.labelled)
+    chosen = validation.label, validation.p_fake
     labels, scores = run.test.label[mask], run.test.p_fake[mask]
     everything = np.ones(len(labels), bool)
     calibrated = {

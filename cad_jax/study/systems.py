@@ -11,13 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cad_jax.evaluation.figures import choose_threshold
 from cad_jax.evaluation.score_table import ScoreTable, read_scores, to_videos
 from cad_jax.settings.protocol import LATE, Protocol
 from cad_jax.study.late_fusion import late_fusion
 from cad_jax.study.store import Result, Store, refuse_other_inputs
 from data_pipelines.errors import UserError, nearest
-from data_pipelines.metrics.counts import count_scores
-from data_pipelines.metrics.thresholds import best_threshold
 
 
 class Scored(NamedTuple):
@@ -103,8 +102,7 @@ def _scored(variant: str, store: Store, result: Result, unit: str) -> Iterator[t
         return to_videos(fuse(table)) if unit == "video" else fuse(table)
 
     chosen = units(validation)
-    known = (chosen.label >= 0) & (chosen.reason == "")
-    threshold = best_threshold(count_scores(chosen.label[known], chosen.p_fake[known]))
+    threshold = choose_threshold(chosen)
     for scores, table in zip(result.scores[1:], tests, strict=True):
         yield scores.split, Scored(chosen, units(table), threshold)
 

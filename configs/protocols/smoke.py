@@ -13,7 +13,7 @@ PROTOCOLS = {
         changes={
             "data": {"clip": {"seconds": 1.0, "frames": 4, "image_size": 32, "mouth_size": 0}},
             "model": {
-                **{name: TOWER | {"image_size": 32, "stem": "patch"} for name in ("video",)},
+                "video": TOWER | {"image_size": 32, "stem": "patch"},
                 "audio": TOWER,
                 "specific_towers": (),
                 "width": 32,

@@ -15,6 +15,7 @@ from data_pipelines.audit.clip_statistics import Features, clip_features
 from data_pipelines.audit.comparisons import ClipFacts, facts_of
 from data_pipelines.metrics import ranking
 from data_pipelines.metrics.counts import count_scores
+from data_pipelines.metrics.logistic import fit_logistic
 from data_pipelines.records.clip import FAKE, REAL, ClipRecord
 
 WARNING = 0.6  # a probe's AUC above this belongs in the report
@@ -154,27 +155,12 @@ def fit_and_score(
     labels: Bool[np.ndarray, " n"],
     unseen: Float[np.ndarray, "m f"],
 ) -> Float64[np.ndarray, " m"]:
-    """Log-odds of unseen clips by a logistic regression on standardised statistics."""
+    """Log-odds of unseen clips by a logistic regression, class-balanced, standardised values."""
     mean, spread = values.mean(axis=0), values.std(axis=0) + 1e-9
-    weights = fit_logistic((values - mean) / spread, labels)
-    return np.clip((unseen - mean) / spread, -5, 5) @ weights[1:] + weights[0]
-
-
-def fit_logistic(
-    values: Float[np.ndarray, "n f"], labels: Bool[np.ndarray, " n"]
-) -> Float64[np.ndarray, " w"]:
-    """Bias and weights of a ridge-penalised, class-balanced logistic regression."""
-    design = np.concatenate([np.ones((len(values), 1)), values], axis=1)
     share = np.clip(labels.mean(), 1e-3, 1 - 1e-3)
-    importance = np.where(labels, 0.5 / share, 0.5 / (1 - share))
-    penalty = np.diag([1e-6] + [_RIDGE] * values.shape[1])
-    weights = np.zeros(design.shape[1])
-    for _ in range(10):
-        chance = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
-        gradient = design.T @ (importance * (chance - labels)) + penalty @ weights
-        curvature = design.T @ (design * (importance * chance * (1 - chance))[:, None]) + penalty
-        weights -= np.linalg.solve(curvature, gradient)
-    return weights
+    balanced = np.where(labels, 0.5 / share, 0.5 / (1 - share))
+    weights = fit_logistic((values - mean) / spread, labels, _RIDGE, balanced)
+    return np.clip((unseen - mean) / spread, -5, 5) @ weights[1:] + weights[0]
 
 
 def names_of(rows: Sequence[AuditRow]) -> list[str]:

@@ -69,10 +69,10 @@ def fit_temperature(labels: Labels, probabilities: Scores) -> float:
         Guo et al., On calibration of modern neural networks, 2017.
     """
     check_labelled_scores(labels, probabilities)
-    logits = _logits(probabilities)
+    values = logits(probabilities)
 
     def slope(inverse: float) -> float:  # of the loss, which is convex in 1 / T
-        return float(np.mean((special.expit(inverse * logits) - labels) * logits))
+        return float(np.mean((special.expit(inverse * values) - labels) * values))
 
     ends = 1 / HOTTEST, HOTTEST
     if not len(labels) or slope(ends[0]) >= 0:
@@ -84,7 +84,7 @@ def fit_temperature(labels: Labels, probabilities: Scores) -> float:
 
 def apply_temperature(probabilities: Scores, temperature: float) -> Scores:
     """sigmoid(logit / T): the order of the clips stays as it is."""
-    return special.expit(_logits(probabilities) / temperature)
+    return special.expit(logits(probabilities) / temperature)
 
 
 def fit_isotonic(labels: Labels, probabilities: Scores) -> Isotonic:
@@ -131,5 +131,6 @@ def _quantile(strangeness: Scores, miss: float) -> float:
     return float(np.sort(strangeness)[place - 1]) if place <= len(strangeness) else math.inf
 
 
-def _logits(probabilities: Scores) -> Scores:
+def logits(probabilities: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """log(p / (1 - p)); finite where p is 0 or 1."""
     return special.logit(np.clip(probabilities, _LEAST, 1 - _LEAST))

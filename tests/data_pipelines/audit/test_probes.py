@@ -10,7 +10,6 @@ from data_pipelines.audit.probes import (
     auc_error,
     audit_rows,
     cross_validated_scores,
-    fit_logistic,
     joint_probes,
     single_probes,
 )
@@ -31,16 +30,6 @@ def test_auc_error_agrees_with_a_simulation():
     labels = np.arange(60) < 20
     samples = [auc(rng.normal(labels * 0.8, 1), labels) for _ in range(2000)]
     assert auc_error(float(np.mean(samples)), 20, 40) == pytest.approx(np.std(samples), rel=0.15)
-
-
-def test_logistic_regression_finds_a_direction():
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=(500, 3))
-    labels = values @ [2.0, -1.0, 0.0] + rng.normal(size=500) > 0
-    weights = fit_logistic(values, labels)
-    assert weights[1] > 1
-    assert weights[2] == pytest.approx(-weights[1] / 2, rel=0.3)
-    assert abs(weights[3]) < 0.3
 
 
 def test_cross_validation_never_rewards_memory():
