@@ -24,6 +24,10 @@ optimiser are ours: CAD (arXiv 2505.15233) publishes none.
     without=alignment     no InfoNCE, KL or mismatch loss: nothing teaches lips against speech
     without=distillation  no teacher for what fusion may forget
     without=both          neither of these two
+    without=kl            of alignment, InfoNCE alone
+    without=contrast      of alignment, KL alone, and the mismatch loss
+    without=clip_contrast   InfoNCE over offsets alone; without=frame_contrast: over clips alone
+    without=adapters      no LoRA: the specific path, too, sees the towers as they were published
     without=fusion        naive fusion: means of the streams, joined
     without=audio         the picture alone
     without=video         the sound alone
@@ -38,7 +42,10 @@ from cad_jax.settings.presets import complete, parse_argument
 CHOICES = {
     "data": ("synthetic", "folder", "fakeavceleb", "drawn"),
     "size": ("tiny", "micro", "small", "b16", "l14"),
-    "without": ("nothing", "alignment", "distillation", "both", "fusion", "audio", "video"),
+    "without": (
+        *("nothing", "alignment", "distillation", "both", "fusion", "audio", "video"),
+        *("kl", "contrast", "clip_contrast", "frame_contrast", "adapters"),
+    ),
 }
 
 
@@ -64,7 +71,8 @@ def where(data: str, size: str, **_: str) -> dict[str, Any]:
     return {}
 
 
-ALIGNMENT = ("align_clip", "align_frame", "kl", "mismatch")
+CONTRAST = ("align_clip", "align_frame")
+ALIGNMENT = (*CONTRAST, "kl", "mismatch")
 DISTILLATION = ("distill_feature", "distill_response")
 WITHOUT: dict[str, dict[str, Any]] = {
     "nothing": {},
@@ -74,6 +82,11 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "fusion": {"model": {"fusion": "mean"}},
     "audio": {"model": {"streams": "video"}},
     "video": {"model": {"streams": "audio"}},
+    "kl": {"loss": {"kl": 0.0}},
+    "contrast": {"loss": dict.fromkeys(CONTRAST, 0.0)},
+    "clip_contrast": {"loss": {"align_clip": 0.0}},
+    "frame_contrast": {"loss": {"align_frame": 0.0}},
+    "adapters": {"model": {"lora": {"rank": 0}}},
 }
 
 
@@ -194,7 +207,7 @@ B16 = {
         "learning_rate": 3e-4,
         "warmup_steps": 500,
         "weight_decay": 0.05,
-        "trainable": (("lora_", True), ("_tower/", False), (".*", True)),
+        "trainable": (("_tower/(?!.*/lora_)", False), (".*", True)),
     },
     "init": {"video": "weights/clip_vit_b_16", "audio": "weights/whisper_small"},
     "train": {"steps": 10_000, "log_every": 50, "evaluate_every": 1000, "checkpoint_every": 1000},

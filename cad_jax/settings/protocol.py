@@ -15,8 +15,8 @@ from cad_jax.settings.structure import ConfigError
 from data_pipelines.errors import nearest
 from data_pipelines.metrics.standard import standard_metrics
 
-# Variant -> the option of the preset that makes it.
-TRAINED = {
+# Variant -> the option of the preset that makes it: what is compared where a protocol says nothing,
+USUAL = {
     "full": "without=nothing",
     "no-alignment": "without=alignment",
     "no-distillation": "without=distillation",
@@ -25,6 +25,15 @@ TRAINED = {
     "video-only": "without=audio",
     "audio-only": "without=video",
 }
+# and the parts of alignment and of the specific path, each taken out alone.
+PARTS = {
+    "no-kl": "without=kl",
+    "no-contrast": "without=contrast",
+    "no-clip-contrast": "without=clip_contrast",
+    "no-frame-contrast": "without=frame_contrast",
+    "no-adapters": "without=adapters",
+}
+TRAINED = USUAL | PARTS
 # Not trained: the specific heads of `full`, put together by `study.late_fusion`.
 LATE = ("late-maximum", "late-noisy-or", "late-logistic")
 VARIANTS = (*TRAINED, *LATE)
@@ -80,7 +89,7 @@ class Protocol:
         sets: the first is trained on and tested; of the others only tests are, so nothing is chosen
             on them. None: what the preset's builder makes.
         changes: settings in which the training differs from the preset, nested.
-        variants: names of `VARIANTS`.
+        variants: names of `VARIANTS`; no two may be the same training.
         seeds: each variant is trained with each.
         metrics: names of `METRICS` that the table gives.
         unit: what is counted: a `video` (its windows' mean probability) or a `clip` (one window).
@@ -90,7 +99,7 @@ class Protocol:
     preset: str
     sets: tuple[StudySet, ...] = ()
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    variants: tuple[str, ...] = VARIANTS
+    variants: tuple[str, ...] = (*USUAL, *LATE)
     seeds: tuple[int, ...] = (0, 1, 2)
     metrics: tuple[str, ...] = ("auc", "average_precision", "equal_error_rate", "balanced_accuracy")
     unit: Literal["video", "clip"] = "video"

@@ -133,11 +133,17 @@ def plan(protocol: Protocol, output: pathlib.Path) -> Iterator[Run]:
     """All runs: every variant with the first seed, then with the next; their data is made first.
 
     Raises:
-        UserError: the data cannot be made; a setting is wrong.
+        UserError: the data cannot be made; a setting is wrong; two variants are the same training.
     """
     for seed in protocol.seeds:
+        made: dict[str, str] = {}
         for variant in protocol.trained():
             config = build_data(protocol.experiment(variant, seed))
+            same = made.setdefault(configuration_hash(config), variant)
+            if same != variant:
+                raise UserError(
+                    f"protocol: {variant} is the same training as {same} here: leave it out"
+                )
             yield Run(variant, seed, config, output / variant / f"seed-{seed}")
 
 

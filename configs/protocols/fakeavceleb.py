@@ -8,7 +8,9 @@ Never run: the set is asked for with a form. README.md beside this file says wha
 may be held against.
 """
 
-from cad_jax.settings.protocol import Protocol, StudySet
+import dataclasses
+
+from cad_jax.settings.protocol import PARTS, Protocol, StudySet
 
 
 def fakeavceleb(name: str, split: str) -> Protocol:
@@ -24,6 +26,7 @@ CUSTOMARY = "source_disjoint seed=0 shares=0.62/0.07/0.31"
 
 PROTOCOLS = {
     "fakeavceleb": fakeavceleb("customary", CUSTOMARY),
+    "parts": dataclasses.replace(fakeavceleb("customary", CUSTOMARY), variants=("full", *PARTS)),
     "70-30": fakeavceleb("70-30", "source_disjoint seed=0 shares=0.63/0.07/0.3"),
     "ethnicity": fakeavceleb("ethnicity", "ethnicity"),
     "disjoint": fakeavceleb("disjoint", "disjoint seed=0 shares=0.8/0.1/0.1"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cad_jax.run.placement import make_model
+from cad_jax.run.placement import make_model, split_trainable
 from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.structure import differences, unstructure
 from configs.cad import CHOICES, get_config
@@ -42,12 +42,31 @@ def test_every_size_is_an_experiment_on_a_set_that_can_be_made(size):
         ("fusion", ["model.fusion"]),
         ("audio", ["model.streams"]),
         ("video", ["model.streams"]),
+        ("kl", ["loss.kl"]),
+        ("contrast", ["loss.align_clip", "loss.align_frame"]),
+        ("clip_contrast", ["loss.align_clip"]),
+        ("frame_contrast", ["loss.align_frame"]),
+        ("adapters", ["model.lora.rank"]),
         ("nothing", []),
     ],
 )
 def test_an_ablation_changes_one_thing(what, changed):
-    found = differences(unstructure(experiment()), unstructure(experiment(f"without={what}")), "")
-    assert sorted(name.lstrip(".") for name in found) == changed
+    whole, other = (unstructure(experiment(f"size=b16,without={w}")) for w in ("nothing", what))
+    assert sorted(name.lstrip(".") for name in differences(whole, other, "")) == changed
+
+
+@pytest.mark.slow
+def test_without_adapters_the_towers_are_frozen_and_all_else_is_trained():
+    names = make_model(experiment("size=b16")).shapes
+    adapters = {name for name in names if name.endswith(("/lora_a", "/lora_b"))}
+    adapted, _ = split_trainable(experiment("size=b16"), names)
+    trained, frozen = split_trainable(
+        experiment("size=b16,without=adapters"), [name for name in names if name not in adapters]
+    )
+    assert {name.split("/")[0] for name in frozen} == {"video_tower", "audio_tower"}
+    assert not [name for name in trained if "_tower/" in name]
+    assert adapters
+    assert set(adapted) == adapters | set(trained)
 
 
 def test_one_stream_alone_has_no_tower_of_the_other():

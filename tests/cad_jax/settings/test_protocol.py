@@ -59,12 +59,12 @@ def test_the_command_of_a_split_makes_the_split_of_that_name(tmp_path):
 
 @pytest.mark.parametrize("variant", TRAINED)
 def test_a_variant_is_the_option_of_the_preset(variant):
-    protocol = Protocol(preset=TINY, changes={"train": {"steps": 7}})
+    protocol = Protocol(preset="configs/cad.py:size=b16", changes={"train": {"steps": 7}})
     full, other = (unstructure(protocol.experiment(name, 1)) for name in ("full", variant))
     assert other["train"]["steps"] == 7
     parts = {name.split(".")[1] for name in differences(full, other)}
-    assert parts == {"full": set(), "naive-fusion": {"model"}, "video-only": {"model"},
-                     "audio-only": {"model"}}.get(variant, {"loss"})  # fmt: skip
+    model = {"naive-fusion", "video-only", "audio-only", "no-adapters"}
+    assert parts == ({"model"} if variant in model else {"loss"} if variant != "full" else set())
 
 
 def test_the_first_set_is_trained_on_and_the_others_are_tested():

@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -90,6 +91,14 @@ def test_a_run_that_fails_is_told_and_tried_again(protocol, trained, tmp_path):
     failing.clear()
     assert run_study("made", protocol(), tmp_path / "study", 1, said.append) == (0, False)
     assert names[4:] == ["full seed 0"]
+
+
+def test_a_variant_that_is_none_of_this_preset_is_refused(protocol, trained, tmp_path):
+    """Towers from scratch have no adapters that could be left out."""
+    twice = dataclasses.replace(protocol(), variants=("full", "no-adapters"))
+    with pytest.raises(UserError, match="no-adapters is the same training as full here"):
+        run_study("made", twice, tmp_path / "study", say=str)
+    assert trained[0] == []
 
 
 def test_a_folder_of_other_settings_or_inputs_is_refused(protocol, trained, tmp_path, silent_set):
