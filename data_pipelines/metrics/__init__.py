@@ -1,5 +1,5 @@
 """Detection metrics of scores against binary labels, their bootstrap intervals, what compares two
-systems, and what is fitted on validation scores: calibration, thresholds, conformal sets.
+systems, and what is fitted to scores: calibration, thresholds, conformal sets, logistic regression.
 
 Audits of data, evaluations of detectors and studies share them. Know nothing of clips, tables or
 reports.
