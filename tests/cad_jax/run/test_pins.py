@@ -54,8 +54,8 @@ def go_on(config: Experiment, workdir, steps, auc):
 @pytest.fixture
 def experiment(small_experiment, tmp_path):
     """On a set of its own, which a test may replace."""
-    write_drawn_set(tmp_path / "set", count=24, seed=0)
-    short = {"steps": 3, "evaluate_every": 0, "checkpoint_every": 1}
+    write_drawn_set(tmp_path / "set")
+    short = {"evaluate_every": 0, "checkpoint_every": 1}
     return lambda **data: small_experiment(data={"path": str(tmp_path / "set")} | data, train=short)
 
 
