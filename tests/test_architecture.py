@@ -15,6 +15,7 @@ ALLOWED = {
     "data_pipelines.errors": "",
     "data_pipelines.paths": "errors",
     "data_pipelines.metrics": "",
+    "data_pipelines.documents": "",
     "data_pipelines.records": "errors",
     "data_pipelines.forgeries": "errors records",
     "data_pipelines.loading": "errors forgeries records",
@@ -23,7 +24,7 @@ ALLOWED = {
     "data_pipelines.splits": "benchmarks errors records",
     "data_pipelines.preparation": "benchmarks errors loading media records splits",
     "data_pipelines.synthetic": "errors forgeries media records",
-    "data_pipelines.audit": "errors forgeries media metrics records",
+    "data_pipelines.audit": "documents errors forgeries media metrics records",
     "data_pipelines.lab": "benchmarks errors loading media preparation records synthetic",
     "data_pipelines.commands": (
         "audit benchmarks errors loading media paths preparation records splits"
