@@ -57,8 +57,9 @@ ALLOWED = {
         "data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.study": (
-        "data evaluation parallel run settings weights data_pipelines.commands "
-        "data_pipelines.errors data_pipelines.metrics data_pipelines.records"
+        "data evaluation parallel run settings telemetry weights data_pipelines.audit "
+        "data_pipelines.commands data_pipelines.documents data_pipelines.errors "
+        "data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.detector": (
         "run settings data_pipelines.benchmarks data_pipelines.errors data_pipelines.loading "

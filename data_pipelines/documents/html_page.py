@@ -93,7 +93,8 @@ def _table(cells: Cells) -> str:
     top = "".join(f"<th>{html.escape(str(name))}</th>" for name in head)
     body = "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in rows)
     # A head of its own, so that print repeats it on every sheet.
-    return f"<div class='table'><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    table = f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<div class='table'>{table}</div>"
 
 
 def _plot(plot: Plot) -> str:
