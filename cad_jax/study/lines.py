@@ -62,12 +62,12 @@ def variant_columns(rows: Sequence[Row], metric: str) -> Cells:
     cells = [
         [
             _place(here[0]),
-            f"{here[0].clips} of {here[0].people}",
+            f"{here[0].clips} ({here[0].people})",
             *(with_spread(row.figures[metric]) for row in here),
         ]
         for here in by_place.values()
     ]
-    return [[metric_name(metric), "of people", *variants], *cells]
+    return [[metric_name(metric), "number (people)", *variants], *cells]
 
 
 def difference_cells(differences: Sequence[Difference]) -> Cells:

@@ -129,6 +129,11 @@ class Store:
         return path
 
 
+def run_folder(study: pathlib.Path, variant: str, seed: int) -> pathlib.Path:
+    """Where a run of a study works."""
+    return study / variant / f"seed-{seed}"
+
+
 def read_runs(folders: Sequence[pathlib.Path]) -> list[tuple[Store, Result]]:
     """All results of one study, perhaps made in parts on several machines, each with its store.
 

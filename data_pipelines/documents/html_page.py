@@ -5,6 +5,7 @@ Readable on a phone, where wide tables scroll in their own box, and in print.
 
 import base64
 import html
+import re
 from collections.abc import Sequence
 
 from data_pipelines.documents.blocks import (
@@ -20,6 +21,7 @@ from data_pipelines.documents.blocks import (
     Text,
 )
 
+_UNBROKEN = re.compile(r"(?<=\d) (\u00b1|to) (?=[+-]?\d)")  # within a figure or an interval
 _STYLE = """
 :root { color-scheme: light; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 68em; margin: 0 auto; padding: 1em 1em 4em;
@@ -31,7 +33,7 @@ h2 { margin-top: 2em; border-bottom: 2px solid #ddd; }
 .table { overflow-x: auto; margin: 1em 0; }
 table { border-collapse: collapse; font-size: .9em; }
 td, th { padding: 3px 10px; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd;
-  min-width: 5.5em; max-width: 26em; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+  min-width: 4em; max-width: 26em; font-variant-numeric: tabular-nums; }
 td.number { text-align: right; min-width: 0; }
 .plots, .gallery { display: flex; flex-wrap: wrap; gap: 1em; align-items: flex-start; }
 figure { margin: 0; max-width: 100%; }
@@ -40,12 +42,14 @@ svg { max-width: 100%; height: auto; }
 .gallery figure { width: 10em; }
 .gallery img { width: 100%; }
 pre { overflow-x: auto; background: #f5f5f5; padding: .8em; font-size: .85em; }
+@page { size: A4 landscape; margin: 12mm; }
 @media print {
-  body { max-width: none; padding: 0; font-size: 10px; }
+  body { max-width: none; padding: 0; font-size: 11px; }
   .table { overflow: visible; }
-  td, th { padding: 1px 4px; min-width: 0; }
+  td, th { padding: 1px 4px; min-width: 0; overflow-wrap: anywhere; }
+  svg { zoom: .8; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-  h2, h3 { break-after: avoid; }
+  h2, h3, h2 + p { break-after: avoid; }
   tr, figure { break-inside: avoid; }
 }
 """
@@ -86,7 +90,7 @@ def _table(cells: Cells) -> str:
     def cell(value: str | int) -> str:
         if isinstance(value, int):
             return f"<td class='number'>{value}</td>"
-        text = html.escape(value)
+        text = html.escape(_UNBROKEN.sub("\xa0\\1\xa0", value))
         return f"<td class='warning'>{text}</td>" if text.endswith("*") else f"<td>{text}</td>"
 
     head, *rows = cells

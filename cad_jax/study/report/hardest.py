@@ -19,7 +19,7 @@ _HEADS = ("p_fake", "p_video", "p_audio", "p_mismatch")
 
 
 class Mistake(NamedTuple):
-    """A unit that most seeds judged wrongly.
+    """A unit that half of the seeds or more judged wrongly.
 
     Attributes:
         clip_id: its name.
@@ -35,7 +35,7 @@ class Mistake(NamedTuple):
 
 
 def hardest(system: System, split: str, most: int = MOST) -> list[Mistake]:
-    """Of the units that most seeds judge wrongly, those that are furthest from their label.
+    """Of the units that half of the seeds or more judge wrongly, those furthest from their label.
 
     Args:
         system: the variant; each seed judges by the threshold of its own validation.
@@ -48,7 +48,7 @@ def hardest(system: System, split: str, most: int = MOST) -> list[Mistake]:
     wrong = ((scores >= thresholds[:, None]) != (table.label == 1)).sum(axis=0)
     distance = np.abs(scores.mean(axis=0) - table.label)
     known = np.all([run.test.labelled for run in runs], axis=0)
-    rows = np.flatnonzero(known & (2 * wrong > len(runs)))
+    rows = np.flatnonzero(known & (2 * wrong >= len(runs)))
     names = kind_names(table)
 
     def mistake(row: int) -> Mistake:

@@ -23,7 +23,7 @@ Line = Float[np.ndarray, " g"]
 
 # Where curves of several seeds are averaged: dense at low rates, which DET curves stretch.
 GRID = np.unique(np.concatenate([np.geomspace(1e-3, 0.1, 60), np.linspace(0, 1, 201)]))
-_SIZE = (4.6, 4.3)  # inches, of a curve: on a phone one fills the screen's width
+_SIZE = (3.4, 3.6)  # inches, of a curve: three stand side by side, one fills a phone's width
 _DET_TICKS = (0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
 
 
@@ -100,7 +100,7 @@ def reliability_plot(system: System, split: str, error: str) -> Plot:
 def ablation_plot(differences: Sequence[Difference]) -> Plot:
     """The differences of one metric on one test, with intervals and corrected p."""
     first, metric, split = differences[0].first, differences[0].metric, differences[0].split
-    with drawing(6.6, 0.9 + 0.36 * len(differences)) as figure:
+    with drawing(5.2, 0.9 + 0.3 * len(differences)) as figure:
         axes = figure.subplots()
         axes.axvline(0, color="0.5", linewidth=0.8)
         for place, one in enumerate(differences):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from cad_jax.settings.protocol import Protocol
 from cad_jax.study.report.plots import training_plot
-from cad_jax.study.store import Result, Store
+from cad_jax.study.store import Result, Store, run_folder
 from cad_jax.telemetry.history import read_history
 from data_pipelines.audit.page import leak_cells, shared, shortcut_cells
 from data_pipelines.audit.shortcuts import suspicious
@@ -25,7 +25,7 @@ def training_blocks(runs: Runs) -> Iterator[Block]:
     """The loss and the validation AUC of every run whose log is there."""
     histories: dict[str, list] = {}
     for store, result in runs:
-        workdir = (store.folder / result.scores[0].path).parents[1]
+        workdir = run_folder(store.folder, result.variant, result.seed)
         try:
             histories.setdefault(result.variant, []).append(read_history(workdir))
         except UserError as error:
