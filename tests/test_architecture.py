@@ -35,7 +35,7 @@ ALLOWED = {
     "cad_jax.numerics": "",
     "cad_jax.settings": "data_pipelines.errors data_pipelines.loading data_pipelines.metrics",
     "cad_jax.parallel": "types data_pipelines.errors",
-    "cad_jax.telemetry": "data_pipelines.records",
+    "cad_jax.telemetry": "data_pipelines.errors data_pipelines.records",
     "cad_jax.models": "numerics parallel settings types data_pipelines.records",
     "cad_jax.losses": "numerics parallel settings types",
     "cad_jax.weights": "arrays models settings data_pipelines.errors data_pipelines.records",

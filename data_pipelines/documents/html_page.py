@@ -24,20 +24,22 @@ from data_pipelines.documents.blocks import (
 _UNBROKEN = re.compile(r"(?<=\d) (\u00b1|to) (?=[+-]?\d)")  # within a figure or an interval
 _STYLE = """
 :root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 68em; margin: 0 auto; padding: 1em 1em 4em;
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 80em; margin: 0 auto; padding: 1em 1em 4em;
   color: #222; background: #fff; overflow-wrap: break-word; }
 h1 { line-height: 1.2; }
 h2 { margin-top: 2em; border-bottom: 2px solid #ddd; }
+p { max-width: 52em; }
 .headline { font-size: 1.25em; margin: .4em 0; }
 .warning { color: #b00020; font-weight: bold; }
 .table { overflow-x: auto; margin: 1em 0; }
-table { border-collapse: collapse; font-size: .9em; }
-td, th { padding: 3px 10px; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd;
-  min-width: 4em; max-width: 26em; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; font-size: .85em; }
+td, th { padding: 3px 8px; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd;
+  min-width: 6em; max-width: 26em; font-variant-numeric: tabular-nums; }
 td.number { text-align: right; min-width: 0; }
-.plots, .gallery { display: flex; flex-wrap: wrap; gap: 1em; align-items: flex-start; }
+.plots, .gallery { display: flex; flex-wrap: wrap; gap: 1em; align-items: flex-start;
+  margin: 1em 0; }
 figure { margin: 0; max-width: 100%; }
-figcaption { font-size: .85em; color: #555; max-width: 32em; }
+figcaption { font-size: .85em; color: #555; width: 0; min-width: 100%; }
 svg { max-width: 100%; height: auto; }
 .gallery figure { width: 10em; }
 .gallery img { width: 100%; }

@@ -128,7 +128,14 @@ def training_plot(name: str, histories: Mapping[str, Iterable[Curve]]) -> Plot:
         for variant, curves in histories.items():
             for number, curve in enumerate(curves):
                 label = None if number else variant
-                axes.plot(*curve.T, **styles[variant], label=label, linewidth=0.9, alpha=0.8)
+                axes.plot(
+                    *curve.T,
+                    **styles[variant],
+                    label=label,
+                    marker=".",
+                    markersize=3,
+                    linewidth=0.9,
+                )
         axes.set(xlabel="step", ylabel=name)
         figure.legend(loc="outside lower center", ncols=2, fontsize=7, frameon=False)
         return Plot(to_svg(figure), f"{name}, a line a seed")

@@ -163,7 +163,6 @@ def test_how_to_repeat_has_commands_and_hashes(study, blocks):
     assert runs[1][3] == results[0].scores[0].sha256[:16]
 
 
-@pytest.mark.slow
 def test_the_command_writes_both_forms(study, protocol, monkeypatch, capsys):
     monkeypatch.setattr(
         "cad_jax.study.report.write.find_protocol", lambda choice: (choice, protocol)
