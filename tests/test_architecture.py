@@ -15,6 +15,7 @@ ALLOWED = {
     "data_pipelines.errors": "",
     "data_pipelines.paths": "errors",
     "data_pipelines.metrics": "",
+    "data_pipelines.documents": "",
     "data_pipelines.records": "errors",
     "data_pipelines.forgeries": "errors records",
     "data_pipelines.loading": "errors forgeries records",
@@ -23,7 +24,7 @@ ALLOWED = {
     "data_pipelines.splits": "benchmarks errors records",
     "data_pipelines.preparation": "benchmarks errors loading media records splits",
     "data_pipelines.synthetic": "errors forgeries media records",
-    "data_pipelines.audit": "errors forgeries media metrics records",
+    "data_pipelines.audit": "documents errors forgeries media metrics records",
     "data_pipelines.lab": "benchmarks errors loading media preparation records synthetic",
     "data_pipelines.commands": (
         "audit benchmarks errors loading media paths preparation records splits"
@@ -34,7 +35,7 @@ ALLOWED = {
     "cad_jax.numerics": "",
     "cad_jax.settings": "data_pipelines.errors data_pipelines.loading data_pipelines.metrics",
     "cad_jax.parallel": "types data_pipelines.errors",
-    "cad_jax.telemetry": "data_pipelines.records",
+    "cad_jax.telemetry": "data_pipelines.errors data_pipelines.records",
     "cad_jax.models": "numerics parallel settings types data_pipelines.records",
     "cad_jax.losses": "numerics parallel settings types",
     "cad_jax.weights": "arrays models settings data_pipelines.errors data_pipelines.records",
@@ -56,8 +57,9 @@ ALLOWED = {
         "data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.study": (
-        "data evaluation parallel run settings weights data_pipelines.commands "
-        "data_pipelines.errors data_pipelines.metrics data_pipelines.records"
+        "data evaluation parallel run settings telemetry weights data_pipelines.audit "
+        "data_pipelines.commands data_pipelines.documents data_pipelines.errors "
+        "data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.detector": (
         "run settings data_pipelines.benchmarks data_pipelines.errors data_pipelines.loading "

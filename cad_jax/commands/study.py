@@ -4,6 +4,7 @@
     python scripts/study.py table --protocol=embedded --output=runs/embedded
     python scripts/study.py operating --protocol=embedded --output=runs/embedded
     python scripts/study.py compare full late-maximum --protocol=embedded --output=runs/embedded
+    python scripts/study.py report --protocol=embedded --output=runs/embedded
 
 `run` goes on where it was stopped and skips what is done. Ctrl-C and SIGTERM stop the trainings
 under way, which are saved; it then ends with 143.
@@ -71,6 +72,14 @@ def _compare(args: argparse.Namespace) -> int:
     return 0
 
 
+def _report(args: argparse.Namespace) -> int:
+    # Imported here: Matplotlib takes a second that the other tasks need not wait for.
+    from cad_jax.study.report.write import write_report
+
+    print("written to", *write_report(args.protocol, args.output))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="study",
@@ -94,13 +103,18 @@ def _parser() -> argparse.ArgumentParser:
     against.add_argument("others", nargs="+", metavar="other", help="variants")
     against.add_argument("--metrics", nargs="+", choices=METRICS, help="the protocol's by default")
     against.set_defaults(work=_compare)
+    page = tasks.add_parser(
+        "report", help="report.html and report.md, in the study's folder", allow_abbrev=False
+    )
+    page.set_defaults(work=_report)
     run.add_argument("--output", type=pathlib.Path, required=True, help="the study's folder")
-    for task in (run, table, chosen, against):
+    for task in (run, table, chosen, against, page):
         task.add_argument("--protocol", required=True, help="a name, or a file")
-    for task in (table, chosen, against):
+    for task in (table, chosen, against, page):
         task.add_argument(
             "--output", type=pathlib.Path, nargs="+", required=True, help="the study, in its parts"
         )
+    for task in (table, chosen, against):
         task.add_argument("--by", choices=tuple(GROUPS), default="all", help="groups of clips")
         task.add_argument("--markdown", action="store_true")
     return parser

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cad_jax.data import describe_split, evaluated_sets
-from cad_jax.settings.experiment import PER_HOST, Experiment
+from cad_jax.settings.experiment import PER_HOST, DataConfig, Experiment
 from cad_jax.settings.protocol import StudySet
 from cad_jax.settings.structure import leaves
 from data_pipelines.commands.prepare import settings_of
@@ -61,10 +61,7 @@ def describe_inputs(config: Experiment) -> Inputs:
     found: Inputs = {}
     splits = dict.fromkeys((data.train_split, data.validation_split, *data.test_splits))
     for split in splits:
-        sets = [data.path] if split == data.train_split else []
-        sets = sets or [str(one.directory) for one in evaluated_sets(data, split)]
-        for place, path in enumerate(sets):
-            found[f"data {split} {place}"] = describe_split(data, path, split)
+        found |= describe_records(data, split)
     for place, path in enumerate((data.path, *data.evaluate_paths)):
         if stamp := recorded_split(pathlib.Path(path)):
             found[f"split {place}"] = f"{stamp['name']}, sha256 {stamp['sha256']}"
@@ -75,6 +72,20 @@ def describe_inputs(config: Experiment) -> Inputs:
 
             found[f"weights {tower}"] = read_weights_info(pathlib.Path(folder)).sha256
     return found
+
+
+def describe_records(data: DataConfig, split: str) -> Inputs:
+    """The hashes of one split, of each set that has it, by name.
+
+    Raises:
+        UserError: no such set or split, or it is damaged.
+    """
+    sets = [data.path] if split == data.train_split else []
+    sets = sets or [str(one.directory) for one in evaluated_sets(data, split)]
+    return {
+        f"data {split} {place}": describe_split(data, path, split)
+        for place, path in enumerate(sets)
+    }
 
 
 def first_difference(old: Mapping[str, str], new: Mapping[str, str]) -> str:

@@ -1,11 +1,13 @@
-"""A study's figures as text, plain or Markdown."""
+"""A study's figures as tables, and these as text, plain or Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from cad_jax.study.figures import Difference, Figure, Row
 from cad_jax.study.systems import System
+from data_pipelines.documents.blocks import Cells
+from data_pipelines.documents.markdown import markdown_table
 
 _NAMES = {
     "auc": "AUC",
@@ -22,14 +24,9 @@ LEGEND = "mean over seeds \u00b1 spread over seeds (95 % interval over people)"
 
 def table_lines(rows: Sequence[Row], systems: Sequence[System], markdown: bool) -> list[str]:
     """A table for each group of each test."""
-    lines, metrics = [f"{LEGEND}; {_seeds(systems)}", *_warnings(systems)], list(rows[0].figures)
-    for split, group in dict.fromkeys((row.split, row.group) for row in rows):
-        here = [row for row in rows if (row.split, row.group) == (split, group)]
-        title = split if group == "all" else f"{split}, {group}"
-        cells = [["variant", *(_NAMES.get(name, name) for name in metrics)]]
-        cells += [[row.variant, *(_with_spread(row.figures[m]) for m in metrics)] for row in here]
-        lines += ["", f"{title}: {here[0].clips} of {here[0].people} people", ""]
-        lines += _aligned(cells, markdown)
+    lines = [f"{LEGEND}; {seeds_text(systems)}", *code_warnings(systems)]
+    for title, cells in group_tables(rows):
+        lines += ["", title, "", *_table(cells, markdown)]
     return lines
 
 
@@ -37,24 +34,68 @@ def comparison_lines(
     differences: Sequence[Difference], systems: Sequence[System], markdown: bool
 ) -> list[str]:
     """One table of all differences."""
-    cells = [["test", "less", "metric", "difference", "p", "p (Holm)", "p by clips, each seed"]]
-    for one in differences:
-        test = one.split if one.group == "all" else f"{one.split}, {one.group}"
-        by_clips = " ".join(_p(p) for p in one.p_clips) or "-"
-        difference = _with_spread(one.figure, sign=True)
-        name = _NAMES[one.metric]
-        cells.append([test, one.other, name, difference, _p(one.p), _p(one.p_holm), by_clips])
     return [
-        f"{systems[0].variant} less another, {LEGEND}; {_seeds(systems)}",
-        f"p: paired bootstrap over people, Holm's correction over {len(differences)} differences; "
-        "by clips: DeLong for AUC, McNemar for accuracy",
-        *_warnings(systems),
+        f"{systems[0].variant} less another, {LEGEND}; {seeds_text(systems)}",
+        p_legend(differences),
+        *code_warnings(systems),
         "",
-        *_aligned(cells, markdown),
+        *_table(difference_cells(differences), markdown),
     ]
 
 
-def _with_spread(figure: Figure, sign: bool = False) -> str:
+def group_tables(rows: Sequence[Row]) -> Iterator[tuple[str, Cells]]:
+    """What each group of each test is, and its table: a row for each variant."""
+    metrics = list(rows[0].figures)
+    for split, group in dict.fromkeys((row.split, row.group) for row in rows):
+        here = [row for row in rows if (row.split, row.group) == (split, group)]
+        cells = [["variant", *map(metric_name, metrics)]]
+        cells += [[row.variant, *(with_spread(row.figures[m]) for m in metrics)] for row in here]
+        yield f"{_place(here[0])}: {here[0].clips} of {here[0].people} people", cells
+
+
+def variant_columns(rows: Sequence[Row], metric: str) -> Cells:
+    """One metric alone: a row for each group of each test, a column for each variant."""
+    variants = list(dict.fromkeys(row.variant for row in rows))
+    by_place: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        by_place.setdefault((row.split, row.group), []).append(row)
+    cells = [
+        [
+            _place(here[0]),
+            f"{here[0].clips} ({here[0].people})",
+            *(with_spread(row.figures[metric]) for row in here),
+        ]
+        for here in by_place.values()
+    ]
+    return [[metric_name(metric), "number (people)", *variants], *cells]
+
+
+def difference_cells(differences: Sequence[Difference]) -> Cells:
+    """A row for each difference."""
+    cells = [["test", "less", "metric", "difference", "p", "p (Holm)", "p by clips, each seed"]]
+    for one in differences:
+        by_clips = " ".join(map(p_text, one.p_clips)) or "-"
+        difference = with_spread(one.figure, sign=True)
+        found = difference, p_text(one.p), p_text(one.p_holm), by_clips
+        cells.append([_place(one), one.other, metric_name(one.metric), *found])
+    return cells
+
+
+def metric_name(name: str) -> str:
+    """For people."""
+    return _NAMES.get(name, name)
+
+
+def p_legend(differences: Sequence[Difference]) -> str:
+    """What the p values of these differences are."""
+    return (
+        "p: paired bootstrap over people, Holm's correction over "
+        f"{len(differences)} differences; by clips: DeLong for AUC, McNemar for accuracy"
+    )
+
+
+def with_spread(figure: Figure, sign: bool = False) -> str:
+    """E.g. `0.912 \u00b1 0.010 (0.880 to 0.941)`; `-` for what is not defined."""
     plus = "+" if sign else ""
     if np.isnan(figure.mean):
         return "-"
@@ -64,18 +105,21 @@ def _with_spread(figure: Figure, sign: bool = False) -> str:
     return f"{figure.mean:{plus}.3f}{spread} ({ends})"
 
 
-def _p(value: float) -> str:
+def p_text(value: float) -> str:
+    """Three decimals."""
     return "-" if np.isnan(value) else "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _seeds(systems: Sequence[System]) -> str:
+def seeds_text(systems: Sequence[System]) -> str:
+    """Which seeds the figures are of."""
     seeds = {system.seeds for system in systems}
     if len(seeds) == 1:
         return f"seeds {', '.join(map(str, *seeds))}"
     return "seeds: " + "; ".join(f"{s.variant} {', '.join(map(str, s.seeds))}" for s in systems)
 
 
-def _warnings(systems: Sequence[System]) -> list[str]:
+def code_warnings(systems: Sequence[System]) -> list[str]:
+    """A line where not all was made by one program."""
     codes = set().union(*(system.codes for system in systems))
     if len(codes) == 1:
         return []
@@ -83,12 +127,16 @@ def _warnings(systems: Sequence[System]) -> list[str]:
     return [f"made by {len(codes)} versions of the code: {names}"]
 
 
-def _aligned(cells: Sequence[Sequence[str]], markdown: bool) -> list[str]:
+def _place(one: Row | Difference) -> str:
+    return one.split if one.group == "all" else f"{one.split}, {one.group}"
+
+
+def _table(cells: Cells, markdown: bool) -> list[str]:
     if markdown:
-        rows = [f"| {' | '.join(row)} |" for row in cells]
-        return [rows[0], "|" + "---|" * len(cells[0]), *rows[1:]]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        return markdown_table(cells)
+    texts = [list(map(str, row)) for row in cells]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
+        for row in texts
     ]

@@ -29,7 +29,7 @@ from cad_jax.study.inputs import (
     first_difference,
 )
 from cad_jax.study.processes import Processes
-from cad_jax.study.store import Result, Store
+from cad_jax.study.store import Result, Store, run_folder
 from data_pipelines.errors import UserError
 from data_pipelines.records.atomic import write_json
 from data_pipelines.records.lock import held
@@ -144,7 +144,7 @@ def plan(protocol: Protocol, output: pathlib.Path) -> Iterator[Run]:
                 raise UserError(
                     f"protocol: {variant} is the same training as {same} here: leave it out"
                 )
-            yield Run(variant, seed, config, output / variant / f"seed-{seed}")
+            yield Run(variant, seed, config, run_folder(output, variant, seed))
 
 
 def is_done(run: Run, inputs: Inputs, store: Store) -> bool:

@@ -129,6 +129,23 @@ class Store:
         return path
 
 
+def run_folder(study: pathlib.Path, variant: str, seed: int) -> pathlib.Path:
+    """Where a run of a study works."""
+    return study / variant / f"seed-{seed}"
+
+
+def read_runs(folders: Sequence[pathlib.Path]) -> list[tuple[Store, Result]]:
+    """All results of one study, perhaps made in parts on several machines, each with its store.
+
+    Raises:
+        UserError: there are none; a line is no result.
+    """
+    runs = [(store, result) for store in map(Store, folders) for result in store.read()]
+    if not runs:
+        raise UserError(f"no results in {', '.join(map(str, folders))}: run the study first")
+    return runs
+
+
 def refuse_other_inputs(results: Sequence[Result]) -> None:
     """Results are of one study where all were made of the same data, splits and weights.
 

@@ -15,7 +15,7 @@ from cad_jax.evaluation.figures import choose_threshold
 from cad_jax.evaluation.score_table import ScoreTable, read_scores, to_videos
 from cad_jax.settings.protocol import LATE, Protocol
 from cad_jax.study.late_fusion import late_fusion
-from cad_jax.study.store import Result, Store, refuse_other_inputs
+from cad_jax.study.store import Result, Store, read_runs, refuse_other_inputs
 from data_pipelines.errors import UserError, nearest
 
 
@@ -63,9 +63,7 @@ def read_systems(
         UserError: no results, or of different data, splits or weights; scores that were changed; a
             run twice; a variant that is not there.
     """
-    results = [(store, one) for store in map(Store, folders) for one in store.read()]
-    if not results:
-        raise UserError(f"no results in {', '.join(map(str, folders))}: run the study first")
+    results = read_runs(folders)
     refuse_other_inputs([one for _, one in results])
     _refuse_twice([one for _, one in results])
     found = []

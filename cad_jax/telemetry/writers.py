@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import SupportsFloat
 
 from cad_jax.telemetry.clu_import import EventFileSummaryWriter, metric_writers
+from cad_jax.telemetry.history import METRICS_FILE
 
 
 class JsonLinesWriter(metric_writers.MetricWriter):
@@ -59,7 +60,7 @@ def create_writer(
         return metric_writers.MultiWriter([])
     return metric_writers.MultiWriter(
         [
-            JsonLinesWriter(workdir / "metrics.jsonl", resume_step),
+            JsonLinesWriter(workdir / METRICS_FILE, resume_step),
             EventFileSummaryWriter(str(workdir / "tensorboard")),  # type: ignore[list-item]
         ]
     )

@@ -25,6 +25,13 @@ class Roc(NamedTuple):
     tpr: Float[np.ndarray, "... p"]
 
 
+class PrecisionRecall(NamedTuple):
+    """The points of the precision-recall curve, one for each distinct score, recall ascending."""
+
+    precision: Float[np.ndarray, "... u"]
+    recall: Float[np.ndarray, "... u"]
+
+
 class WithinPairAuc(NamedTuple):
     """AUC among clips of one original only, and the (fake, real) comparisons it is made of."""
 
@@ -41,10 +48,16 @@ def auc(counts: ScoreCounts) -> PerSample:
 
 def average_precision(counts: ScoreCounts) -> PerSample:
     """Sum of precision times gain in recall over descending distinct scores, not interpolated."""
+    precision = precision_recall(counts).precision
+    return ratio(np.einsum("...u,...u->...", counts.fake, precision), counts.fakes)
+
+
+def precision_recall(counts: ScoreCounts) -> PrecisionRecall:
+    """Share of fakes among what is called fake, and share of the fakes that is, as it grows."""
     true_positives = counts.true_positives[..., 1:]
     called = true_positives + counts.false_positives[..., 1:]
-    precision = true_positives / np.maximum(called, 1)  # where none is called, none is gained
-    return ratio(np.einsum("...u,...u->...", counts.fake, precision), counts.fakes)
+    precision = true_positives / np.maximum(called, 1)  # a draw may lack the highest scores
+    return PrecisionRecall(precision, _rates(counts.true_positives)[..., 1:])
 
 
 def roc(counts: ScoreCounts) -> Roc:

@@ -36,6 +36,8 @@ def test_ranking(case):
     same(ranking.average_precision(counts), metrics.average_precision_score(labels, scores))
     fpr, tpr, _ = metrics.roc_curve(labels, scores, drop_intermediate=False)
     same(ranking.roc(counts), (fpr, tpr))
+    precision, recall, _ = metrics.precision_recall_curve(labels, scores)
+    same(ranking.precision_recall(counts), (precision[-2::-1], recall[-2::-1]))
     same(ranking.tpr_at_fpr(counts, 0.1), tpr[fpr <= 0.1].max())
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from data_pipelines.metrics.calibration import expected_calibration_error
+from data_pipelines.metrics.calibration import calibration_bins, expected_calibration_error
 from data_pipelines.metrics.counts import ScoreCounts, count_scores
 
 
@@ -35,3 +35,11 @@ def test_logits_are_refused_and_no_clips_are_nan():
     with pytest.raises(ValueError, match="not logits"):
         expected_calibration_error(count_scores(np.array([0, 1]), np.array([-0.5, 0.5])))
     assert np.isnan(expected_calibration_error(count_scores(np.zeros(0, int), np.zeros(0))))
+
+
+def test_bins_by_hand():
+    labels, p = np.array([0, 1, 1, 1]), np.array([0.2, 0.4, 0.9, 1.0])
+    found = calibration_bins(count_scores(labels, p), bins=4)  # none within 0.5 to 0.75
+    np.testing.assert_allclose(found.clips, [2, 1, 1])
+    np.testing.assert_allclose(found.fakes, [2, 1, 0])
+    np.testing.assert_allclose(found.expected, [1.9, 0.4, 0.2])
