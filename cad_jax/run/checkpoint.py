@@ -14,6 +14,8 @@ import math
 import os
 import pathlib
 import re
+import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -30,6 +32,7 @@ from data_pipelines.errors import UserError
 
 log = logging.getLogger(__name__)
 
+REMOVED = "removed"  # among the steps: those on their way out
 _NOTHING, _ALL_DAMAGED = -1, -2  # in place of a step, where hosts agree on one
 
 
@@ -163,7 +166,7 @@ class Checkpoints:
         step = int(state.step)
         if auc is not None and math.isnan(auc):
             auc = -1.0  # validation has one class only; nan cannot be sorted
-        self.wait()  # before what is being saved is another step
+        self._finish()  # before what is being saved is another step
         self._saving = (step, auc)
         if step in self._manager.all_steps():
             self._manager.delete(step)
@@ -210,20 +213,27 @@ class Checkpoints:
         Raises:
             OSError: it cannot be written: disk full and the like.
         """
-        if "_manager" in vars(self):
-            with self._naming():
-                self._manager.wait_until_finished()
+        self._finish()
+        self._empty_removed()
 
     def close(self) -> None:
         """Waits, and ends what works in the background."""
         if "_manager" in vars(self):
             with self._naming():
                 self._manager.close()
+            self._empty_removed()
         self._reader.close()
+
+    def _finish(self) -> None:
+        if "_manager" in vars(self):
+            with self._naming():
+                self._manager.wait_until_finished()
 
     @functools.cached_property
     def _manager(self) -> ocp.CheckpointManager:
         """What saves and removes; made when it is first needed, over whole checkpoints only."""
+        _pass_over_closed_loops()
+        self._empty_removed()
         self._set_damaged_aside()
         newest, best = self._keep
         kept_best = BestN(get_metric_fn=_auc, n=best, keep_checkpoints_without_metrics=False)
@@ -234,6 +244,7 @@ class Checkpoints:
                 best_fn=_auc,
                 preservation_policy=AnyPreservationPolicy([LatestN(newest), kept_best]),
                 cleanup_tmp_directories=True,
+                todelete_subdir=REMOVED,
                 async_options=ocp.AsyncOptions(post_finalization_callback=self._seal),
             ),
         )
@@ -256,6 +267,12 @@ class Checkpoints:
         step, auc = self._saving
         (folder,) = self.directory.glob(f"{step}{ocp.utils.TMP_DIR_SUFFIX}*")
         write_manifest(folder, auc)
+        self._empty_removed()
+
+    def _empty_removed(self) -> None:
+        """Deletes the steps moved there; half deleted in its place, one would count as damaged."""
+        if is_lead():
+            shutil.rmtree(self.directory / REMOVED, ignore_errors=True)
 
     def _set_damaged_aside(self) -> None:
         """Takes the numbers of damaged steps away, so that these can be trained and saved again."""
@@ -358,3 +375,19 @@ def _shapes(tree: Any) -> dict[str, Shape]:
         jax.tree_util.keystr(path, simple=True, separator="."): tuple(leaf.shape)
         for path, leaf in leaves
     }
+
+
+@functools.cache
+def _pass_over_closed_loops() -> None:
+    """Keeps quiet what TensorStore's other writes say when one of a save has failed.
+
+    They end after Orbax has closed the event loop that they report to, in threads of their own: a
+    traceback for each parameter, besides the error that the save itself raises.
+    """
+    show = sys.unraisablehook
+
+    def show_others(unraisable: "sys.UnraisableHookArgs") -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":
+            show(unraisable)
+
+    sys.unraisablehook = show_others

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 
+from cad_jax.run import checkpoint
 from cad_jax.run.checkpoint import CheckpointError, Checkpoints, Progress, TrainState
 from cad_jax.run.manifest import MANIFEST_FILE, DamageError, check_manifest, write_manifest
 
@@ -120,6 +121,26 @@ def test_the_note_that_orbax_writes_last_is_not_needed(workdir):
     checkpoints = Checkpoints(workdir, read_only=True)
     assert checkpoints.latest_step() == 5
     assert checkpoints.read_config(5) == {"seed": 5}
+
+
+def test_a_step_on_its_way_out_is_no_damaged_one(workdir, monkeypatch):
+    """However little of it a kill has left."""
+    folder = workdir / "checkpoints"
+
+    def killed_half_way(path, **_):
+        for file in files_of(path)[::2]:
+            file.unlink()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.shutil, "rmtree", killed_half_way)
+        checkpoints = Checkpoints(workdir, keep_newest=1)
+        checkpoints.save(make_state(6), {"seed": 6}, Progress(), 0.9)
+        checkpoints.close()
+    assert files_of(folder / "removed")
+    checkpoints = Checkpoints(workdir, keep_newest=1)
+    checkpoints.save(make_state(7), {"seed": 7}, Progress(), 0.1)
+    checkpoints.close()
+    assert sorted(path.name for path in folder.iterdir()) == ["6", "7"]
 
 
 def test_training_sets_the_damaged_one_aside_and_saves_its_step_again(workdir, caplog):
