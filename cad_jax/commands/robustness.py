@@ -60,7 +60,8 @@ def _run(args: argparse.Namespace) -> None:
     from cad_jax.evaluation.report_page import write_picture
     from cad_jax.evaluation.robustness_page import draw_robustness
 
-    title = f"{source!r}, step {run.step}: AUC of whole videos by corruption, 95 % over people"
+    name = pathlib.Path(data.path).name
+    title = f"{name}, {args.split}, step {run.step}: AUC of videos by corruption, 95 % over people"
     write_picture(draw_robustness(title, figures), args.output / "robustness.png")
     print(*render(figures), "", f"picture  {args.output / 'robustness.png'}", sep="\n")
 

@@ -40,7 +40,8 @@ class Plan:
         clips: how many clips are corrupted, drawn once; 0 for all. Delays take all in sync.
 
     Raises:
-        UserError: no such kind or severity, FFmpeg lacks an encoder, or `clips` is negative.
+        UserError: no such kind or severity, or none at all; FFmpeg lacks an encoder; `clips` is
+            negative.
     """
 
     kinds: tuple[str, ...] = (*KINDS, DELAY)
@@ -48,6 +49,8 @@ class Plan:
     clips: int = 0
 
     def __post_init__(self) -> None:
+        if not self.kinds or not self.severities:
+            raise UserError("no kinds, or no severities: leave the flag out for all of them")
         for kind in self.kinds:
             if kind not in (*KINDS, DELAY):
                 raise UserError(f"no corruption {kind!r}: {nearest(kind, (*KINDS, DELAY))}")

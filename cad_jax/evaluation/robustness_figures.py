@@ -14,7 +14,7 @@ from cad_jax.evaluation import groups
 from cad_jax.evaluation.groups import Head
 from cad_jax.evaluation.robustness import CLEAN, DELAY, DELAYS_MS, table_name
 from cad_jax.evaluation.score_table import ScoreTable, to_videos
-from cad_jax.evaluation.summary import aligned, with_interval
+from cad_jax.evaluation.summary import HEADS, aligned, with_interval
 from data_pipelines.corruptions.registry import KINDS, SEVERITIES
 from data_pipelines.metrics.bootstrap import (
     bootstrap_intervals,
@@ -27,7 +27,6 @@ from data_pipelines.metrics.ranking import auc
 
 Figures = dict[str, Any]
 DELAY_HEADS = ("p_mismatch", "p_fake")
-HEADS = ("p_fake", "p_video", "p_audio", "p_mismatch")
 
 
 class Line(NamedTuple):
@@ -53,7 +52,7 @@ def robustness_figures(tables: Mapping[str, ScoreTable], draws: int, seed: int) 
 
     Returns:
         clean: AUC of each head on the clips as they are.
-        kinds: by kind and severity its value, and of each head the AUC and `loss`: the clean AUC
+        kinds: by kind and severity its value, and of each head the AUC and `lost`: the clean AUC
             less this one.
         delay: by milliseconds the mean of p_mismatch and p_fake over clips in sync, and the median
             offset found.
@@ -89,7 +88,7 @@ def lines(figures: Figures) -> Iterator[Line]:
             where = kind, severity, float(level["value"]), levels["unit"]
             for head in HEADS:
                 yield _line(where, head, level[head], "auc")
-                yield _line(where, head, level[head], "loss")
+                yield _line(where, head, level[head], "lost")
     for ms, of in figures["delay"].items():
         for head in DELAY_HEADS:
             yield _line((DELAY, "", float(ms), "ms"), head, of[head], "mean")
@@ -100,12 +99,12 @@ def render(figures: Figures) -> list[str]:
     text = []
     if figures["clean"]:
         title = [f"AUC of {figures['videos']} videos (95 %)", "", "value"]
-        rows = [[*title, *HEADS, "loss of p_fake"], [CLEAN, "", "", *_cells(figures["clean"]), ""]]
+        rows = [[*title, *HEADS, "lost by p_fake"], [CLEAN, "", "", *_cells(figures["clean"]), ""]]
         for kind, levels in figures["kinds"].items():
             for severity, level in levels["severities"].items():
                 value = f"{level['value']:g} {levels['unit']}"
-                loss = with_interval(level["p_fake"], "loss")
-                rows.append([kind, severity, value, *_cells(level), loss])
+                lost = with_interval(level["p_fake"], "lost")
+                rows.append([kind, severity, value, *_cells(level), lost])
         text += aligned(rows, numbers=(1,))
     if figures["delay"]:
         clips = next(iter(figures["delay"].values()))["videos"]
@@ -134,7 +133,7 @@ def _against(table: ScoreTable, clean: ScoreTable, draws: int, seed: int) -> Fig
         found[head.name] = {
             "videos": len(labels),
             **_figure("auc", now, percentile_interval(now_drawn)),
-            **_figure("loss", then - now, percentile_interval(then_drawn - now_drawn)),
+            **_figure("lost", then - now, percentile_interval(then_drawn - now_drawn)),
         }
     return found
 

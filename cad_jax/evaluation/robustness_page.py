@@ -6,9 +6,11 @@ Draws with Matplotlib, which is slow to import: import this module where the pag
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from cad_jax.evaluation.report_page import HEAD_COLOURS
 from cad_jax.evaluation.robustness_figures import DELAY_HEADS, Figures
+from cad_jax.evaluation.summary import HEADS
 from data_pipelines.corruptions.registry import KINDS
 
 _COLUMNS = 5
@@ -35,14 +37,8 @@ def draw_robustness(title: str, figures: Figures) -> Figure:
         start = len(kinds) % _COLUMNS
         start = start if start + wide <= _COLUMNS else _COLUMNS - wide
         _draw_delays(figure.add_subplot(grid[rows - 1, start : start + wide]), figures["delay"])
-    handles: dict[str, object] = {}
-    for axes in figure.axes:
-        handles |= {
-            str(line.get_label()): line for line in axes.lines if line.get_label()[0] == "p"
-        }  # type: ignore[index]
-    figure.legend(
-        handles.values(), handles, loc="outside lower center", ncols=len(handles), fontsize=9
-    )
+    patches = [Patch(color=HEAD_COLOURS[head]) for head in HEADS]
+    figure.legend(patches, HEADS, loc="outside lower center", ncols=len(HEADS), fontsize=9)
     return figure
 
 
@@ -75,7 +71,7 @@ def _draw_curve(axes: Axes, head: str, points: dict[int, Figures], measure: str)
     known = {at: of for at, of in sorted(points.items()) if of[measure] is not None}
     at, colour = list(known), HEAD_COLOURS[head]
     axes.plot(
-        at, [of[measure] for of in known.values()], color=colour, label=head, marker="o",
+        at, [of[measure] for of in known.values()], color=colour, marker="o",
         markersize=2.5, linewidth=1.6 if head == "p_fake" else 1.1,
     )  # fmt: skip
     ends = np.array([of[f"{measure}_interval"] for of in known.values()], np.float64).reshape(-1, 2)

@@ -8,6 +8,7 @@ on different processors, hence OpenCV's.
 import io
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any, Literal
 
 import av
 import cv2
@@ -37,7 +38,7 @@ def check_encoder(name: str) -> None:
     """
     try:
         av.Codec(name, "w")
-    except av.codec.codec.UnknownCodecError:
+    except ValueError:
         raise UserError(
             f"this build of PyAV has no encoder {name!r}: choose other --kinds, or install PyAV's "
             "own wheel"
@@ -55,12 +56,12 @@ def picture_round_trip(frames: Frames, encoder: str, crf: int) -> Frames:
     height, width = frames.shape[1:3]
     even = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     decoder_name, settings = _PICTURE[encoder]
-    context = av.VideoCodecContext.create(encoder, "w")
+    context = _context(encoder, "w")
     context.height, context.width = even.shape[1:3]
     context.pix_fmt, context.thread_count = "yuv420p", 1
     context.framerate, context.time_base = Fraction(FRAME_RATE), Fraction(1, FRAME_RATE)
     context.options = settings | {"crf": str(crf)}
-    decoder = av.VideoCodecContext.create(decoder_name, "r")
+    decoder = _context(decoder_name, "r")
     decoder.thread_count = 1
     packets = [packet for image in video_frames(even) for packet in context.encode(image)]
     shown = [
@@ -89,13 +90,13 @@ def sound_round_trip(sound: Sound, encoder: str, bit_rate: int) -> Sound:
         bit_rate: bits a second.
     """
     decoder_name, delay = _SOUND[encoder]
-    context = av.AudioCodecContext.create(encoder, "w")
-    context.format = context.codec.audio_formats[0].name  # type: ignore[index]
+    context = _context(encoder, "w")
+    context.format = context.codec.audio_formats[0].name
     context.sample_rate, context.layout, context.bit_rate = SAMPLE_RATE, "mono", bit_rate
     context.time_base, context.thread_count = Fraction(1, SAMPLE_RATE), 1
     block = audio_block(np.pad(sound, (0, _LONGEST_DELAY)), SAMPLE_RATE)
     packets = [*context.encode(block), *context.encode(None)]
-    decoder = av.AudioCodecContext.create(decoder_name, "r")
+    decoder = _context(decoder_name, "r")
     decoder.sample_rate, decoder.layout = SAMPLE_RATE, "mono"
     if context.extradata:
         decoder.extradata = context.extradata
@@ -118,10 +119,10 @@ def telephone_round_trip(sound: Sound, bits: int) -> Sound:
     name, encoder = ("mulaw", "pcm_mulaw") if bits == 8 else ("g726", "g726")
     file = io.BytesIO()
     with av.open(file, "w", format=name) as container:
-        stream = container.add_stream(encoder, rate=_LINE_RATE)
-        stream.layout, stream.bit_rate = "mono", bits * _LINE_RATE  # type: ignore[union-attr]
-        container.mux(stream.encode(audio_block(to_int16(values), _LINE_RATE)))  # type: ignore[arg-type]
-        container.mux(stream.encode(None))  # type: ignore[call-arg]
+        stream: Any = container.add_stream(encoder, rate=_LINE_RATE)
+        stream.layout, stream.bit_rate = "mono", bits * _LINE_RATE
+        container.mux(stream.encode(audio_block(to_int16(values), _LINE_RATE)))
+        container.mux(stream.encode(None))
     file.seek(0)
     options = {"sample_rate": str(_LINE_RATE)}
     options |= {} if bits == 8 else {"code_size": str(bits)}
@@ -140,6 +141,11 @@ def audio_block(sound: Sound, rate: int) -> av.AudioFrame:
 def to_int16(values: np.ndarray) -> Sound:
     """Samples whose full scale is 1 as 16-bit ones; what is beyond it saturates."""
     return np.clip(np.round(values * 32767), -32768, 32767).astype(np.int16)
+
+
+def _context(name: str, mode: Literal["r", "w"]) -> Any:
+    """Of a codec; PyAV's types do not say which of its kinds it is."""
+    return av.CodecContext.create(name, mode)
 
 
 def _values(part: av.AudioFrame) -> np.ndarray:

@@ -25,7 +25,6 @@ from data_pipelines.loading.window import (
 )
 from data_pipelines.records.clip import OUT_OF_SYNC, ClipRecord
 
-
 # Cuts a window of the spec's shape out of a record; None where it has none to show.
 View = Callable[[ClipRecord, ClipSpec], Cut | None]
 
