@@ -10,6 +10,8 @@ import flax.struct
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from cad_jax.parallel.mesh import keep_on_batch
+
 SHORTEST_PERIOD, LONGEST_PERIOD = 0.08, 80.0  # seconds, of the time embedding
 BELOW_LOUDEST_DB, SILENCE_DBFS = 35.0, -60.0  # a bin is silent below either
 
@@ -59,7 +61,7 @@ def time_pool(track: Track, *, step: float, centres: Float[Array, "b j"], width:
     exists = total > 0.01 * min(step, width)  # less is rounding of touching edges
     weights = jnp.where(exists[..., None], weights / jnp.where(exists, total, 1.0)[..., None], 0.0)
     pooled = jnp.einsum("bjn,bnd->bjd", weights, track.features.astype(jnp.float32))
-    return Track(pooled, centres, exists)
+    return Track(keep_on_batch(pooled), centres, exists)
 
 
 def masked_mean(x: Float[Array, "b n d"], mask: Bool[Array, "b n"]) -> Float[Array, "b d"]:

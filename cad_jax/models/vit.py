@@ -14,6 +14,7 @@ from cad_jax.models.layers import NO_LORA, Block, layer_norm, run_blocks
 from cad_jax.models.lora import Linear
 from cad_jax.models.stems import ImageStem, patches
 from cad_jax.numerics import largest
+from cad_jax.parallel.mesh import keep_on_batch
 from cad_jax.settings.model import Dtype, LoRAConfig, Remat, ViTConfig
 
 CLIP_MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
@@ -120,7 +121,7 @@ class ViT(nnx.Module):
             x = jnp.concatenate([first.astype(x.dtype), x], axis=1)
         x = self.ln_pre(x + self.position_embedding[...].astype(x.dtype)).astype(x.dtype)
         x = run_blocks(self.blocks, x, adapted=adapted, remat=self.remat)
-        return x, self._pooled(x)
+        return x, keep_on_batch(self._pooled(x))
 
     def _pooled(self, x: Float[Array, "f n d"]) -> Float[Array, "f d"]:
         if self.config.pool == "class":

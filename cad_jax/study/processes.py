@@ -11,8 +11,7 @@ from cad_jax.parallel.stop_signals import STOPPED
 class Processes:
     """Commands that run at the same time, and end together when they are asked to.
 
-    Threads call `run`; `stop` may be the handler of a signal in the main thread, which calls no
-    other method.
+    Threads call `run`, the main thread too; `stop` may be the handler of a signal.
 
     Attributes:
         stopped: whether `stop` was called.
@@ -21,7 +20,7 @@ class Processes:
     def __init__(self) -> None:
         self.stopped = False
         self._running: set[subprocess.Popen] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the handler may interrupt whoever holds it
 
     def run(self, command: Sequence[str], log: IO[bytes]) -> int:
         """Runs a command to its end; what it says goes to `log`.
@@ -37,6 +36,8 @@ class Processes:
                 return STOPPED
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
             self._running.add(process)
+            if self.stopped:  # while it was begun
+                process.terminate()
         code = process.wait()
         with self._lock:
             self._running.remove(process)

@@ -74,7 +74,7 @@ def test_a_run_says_what_it_was_trained_on(finished_run):
 def test_other_data_under_the_same_path_are_refused_unless_accepted(experiment, tmp_path):
     workdir = tmp_path / "run"
     assert train(experiment(), workdir)
-    stop_after(workdir, 2)
+    stop_after(workdir, 5)
     before = saved_config(workdir).computed.data
     shutil.rmtree(tmp_path / "set")
     write_drawn_set(tmp_path / "set", count=24, seed=1)
