@@ -18,12 +18,13 @@ ALLOWED = {
     "data_pipelines.documents": "",
     "data_pipelines.records": "errors",
     "data_pipelines.forgeries": "errors records",
-    "data_pipelines.loading": "errors forgeries records",
+    "data_pipelines.corruptions": "errors records",
+    "data_pipelines.loading": "corruptions errors forgeries records",
     "data_pipelines.benchmarks": "errors records",
     "data_pipelines.media": "benchmarks errors records",
     "data_pipelines.splits": "benchmarks errors records",
     "data_pipelines.preparation": "benchmarks errors loading media records splits",
-    "data_pipelines.synthetic": "errors forgeries media records",
+    "data_pipelines.synthetic": "corruptions errors forgeries media records",
     "data_pipelines.audit": "documents errors forgeries media metrics records",
     "data_pipelines.lab": "benchmarks errors loading media preparation records synthetic",
     "data_pipelines.commands": (
@@ -53,8 +54,8 @@ ALLOWED = {
         "data_pipelines.loading data_pipelines.records"
     ),
     "cad_jax.evaluation": (
-        "data parallel run settings data_pipelines.errors data_pipelines.loading "
-        "data_pipelines.metrics data_pipelines.records"
+        "data parallel run settings data_pipelines.corruptions data_pipelines.errors "
+        "data_pipelines.loading data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.study": (
         "data evaluation parallel run settings telemetry weights data_pipelines.audit "

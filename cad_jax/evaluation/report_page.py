@@ -28,7 +28,7 @@ from data_pipelines.records.atomic import atomic_writer
 MOST_KINDS = 12  # of forgery that curves and bars show, the most frequent ones
 
 _GENUINE, _FORGED, _LINE = "tab:blue", "tab:red", "0.35"
-_HEAD_COLOURS = {
+HEAD_COLOURS = {
     "p_fake": "black", "p_video": "tab:green", "p_audio": "tab:orange", "p_mismatch": "tab:purple"
 }  # fmt: skip
 _STRIP_COLUMNS = 2
@@ -110,17 +110,15 @@ def _draw_kinds(axes: Axes, report: Report) -> None:
         known = [head for head in kind if kind[head]["auc"] is not None]
         for slot, head in enumerate(known):
             at = place + 0.2 * (slot - (len(known) - 1) / 2)
-            axes.barh(at, kind[head]["auc"], height=0.18, color=_HEAD_COLOURS[head], alpha=0.5)
+            axes.barh(at, kind[head]["auc"], height=0.18, color=HEAD_COLOURS[head], alpha=0.5)
             low, high = kind[head]["auc_interval"]
             if low is not None:
-                axes.plot(
-                    [low, high], [at, at], color=_HEAD_COLOURS[head], marker="|", markersize=4
-                )
+                axes.plot([low, high], [at, at], color=HEAD_COLOURS[head], marker="|", markersize=4)
     counts = [report["kinds"][name]["p_fake"]["fakes"] for name in names]
     ticks = [f"{_short(name)}  ({count})" for name, count in zip(names, counts, strict=True)]
     axes.set_yticks(range(len(names)), ticks)
     axes.set(xlim=(0, 1.01), ylim=(len(names) - 0.4, -0.6), xlabel="AUC; in brackets: forged clips")
-    bars = [Patch(color=_HEAD_COLOURS[head], alpha=0.5) for head in HEADS]
+    bars = [Patch(color=HEAD_COLOURS[head], alpha=0.5) for head in HEADS]
     # Below the panel: within, it would hide bars.
     axes.legend(bars, HEADS, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=4, fontsize=7)
     return None

@@ -14,7 +14,7 @@ def render(report: Report) -> str:
         f"label; threshold of p_fake {number(report['threshold'])}",
         *(f"  not scored: {count} x {reason}" for reason, count in coverage["reasons"].items()),
     ]
-    lines += _aligned(
+    lines += aligned(
         [["AUC (95 % interval)", "forged", "genuine", *HEADS], *_rows(report)], numbers=(1, 2)
     )
     if (more := len(report["kinds"]) - MOST_KINDS) > 0:
@@ -51,7 +51,7 @@ def _row(name: str, group: Report) -> list[str]:
     return [name, str(fused["fakes"]), str(fused["clips"] - fused["fakes"]), *cells]
 
 
-def _aligned(rows: list[list[str]], numbers: tuple[int, ...]) -> list[str]:
+def aligned(rows: list[list[str]], numbers: tuple[int, ...]) -> list[str]:
     """Columns padded to their widest cell; those of `numbers` are flush right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 

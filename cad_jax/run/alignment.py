@@ -22,7 +22,8 @@ from cad_jax.settings.experiment import Experiment
 from cad_jax.types import Batch, Outputs
 from data_pipelines.errors import UserError
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.loading.window import SyncShift, can_misalign, extent
+from data_pipelines.loading.views import SyncShift
+from data_pipelines.loading.window import can_misalign, extent
 from data_pipelines.metrics.counts import count_scores
 from data_pipelines.metrics.ranking import auc
 from data_pipelines.records.clip import FRAME_RATE, IN_SYNC, REAL
@@ -89,7 +90,7 @@ def alignment_figures(
     scorers = _scorers(config, mesh)
     shift = SyncShift(config.seed, config.data.augment.sync_shift_seconds)
     here = scorers.sync.split(params, source, between=between)
-    moved = scorers.sync.split(params, source, shift=shift, between=between)
+    moved = scorers.sync.split(params, source, view=shift, between=between)
     scores = [of["p_mismatch"][of["heard"]] for of in (here, moved)]
     labels = np.repeat([0, 1], [len(of) for of in scores])
     bins = here["best_offset_ms"][here["heard"]] * FRAME_RATE / 1000

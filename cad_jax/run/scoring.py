@@ -4,7 +4,8 @@ Owns the compiled scoring step, which evaluation, validation and single-file pre
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +23,7 @@ from data_pipelines.errors import UserError
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.pipeline import evaluation_batches
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.loading.window import SyncShift
+from data_pipelines.loading.views import View, centred
 from data_pipelines.records.clip import FRAME_RATE
 
 Scores = dict[str, np.ndarray]
@@ -83,7 +84,7 @@ class Scorer:
         params: Mapping[str, jax.Array],
         source: TFRecordSource,
         title: str = "",
-        shift: SyncShift | None = None,
+        view: View = centred,
         between: Callable[[], None] = lambda: None,
     ) -> Scores:
         """Scores of every clip of a split, in the source's order.
@@ -92,24 +93,40 @@ class Scorer:
             params: of the model.
             source: the clips.
             title: of a progress bar; none without.
-            shift: takes the sound from elsewhere in the record; clips without room are left out.
+            view: of the clips; those that it does not show are left out.
             between: called behind every batch; to end it there it raises, on all hosts.
 
         Raises:
             UserError: the devices cannot share the evaluation batch evenly; a score is not finite.
         """
+        (scores,) = self.views(params, source, (view,), title, between)
+        return scores
+
+    def views(
+        self,
+        params: Mapping[str, jax.Array],
+        source: TFRecordSource,
+        views: Sequence[View],
+        title: str = "",
+        between: Callable[[], None] = lambda: None,
+    ) -> Iterator[Scores]:
+        """What `split` gives of each view in turn; one set of loader workers serves them all."""
         size = self._config.evaluation.batch_size
         check_divides(size, self.mesh, "config.evaluation.batch_size")
-        batches, hidden = self._batches(source, shift), not title or not hosts.is_lead()
-        parts = []
-        for batch in tqdm(batches, title, -(-len(source) // size), leave=False, disable=hidden):
-            parts.append(self.batch(params, batch))
-            between()
-        scores = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        order = np.argsort(scores["clip_index"])
-        return {name: values[order] for name, values in scores.items()}
+        each, hidden = -(-len(source) // size), not title or not hosts.is_lead()
+        batches = self._batches(source, views)
+        with tqdm(batches, title, each * len(views), leave=False, disable=hidden) as shown:
+            rest = iter(shown)
+            for _ in views:
+                parts = []
+                for batch in itertools.islice(rest, each):
+                    parts.append(self.batch(params, batch))
+                    between()
+                scores = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+                order = np.argsort(scores["clip_index"])
+                yield {name: values[order] for name, values in scores.items()}
 
-    def _batches(self, source: TFRecordSource, shift: SyncShift | None) -> Iterator[ClipBatch]:
+    def _batches(self, source: TFRecordSource, views: Sequence[View]) -> Iterator[ClipBatch]:
         return iter(
             evaluation_batches(
                 source,
@@ -118,7 +135,7 @@ class Scorer:
                 process_index=jax.process_index(),
                 process_count=jax.process_count(),
                 workers=self._config.data.workers,
-                shift=shift,
+                views=views,
             )
         )
 

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-import simplejpeg
 from jaxtyping import Float32, UInt8
 
+from data_pipelines.corruptions.picture import blur, cut_out, recompress
+from data_pipelines.corruptions.sound import add_noise
 from data_pipelines.loading.settings import AugmentConfig
 from data_pipelines.loading.transforms import ClipRow
 from data_pipelines.records.clip import SAMPLE_RATE
@@ -96,40 +97,9 @@ def adjust_colour(images: Images, brightness: float, contrast: float, saturation
     return cv2.addWeighted(tall, saturation, grey, 1 - saturation, 0).reshape(images.shape)
 
 
-def blur(images: Images, sigma: float) -> Images:
-    """Gaussian blur, sigma in pixels."""
-    return np.stack([cv2.GaussianBlur(image, (0, 0), sigma) for image in images])
-
-
-def recompress(images: Images, quality: int) -> Images:
-    """Through JPEG with 4:2:0 chroma and back."""
-    packed = [
-        simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality, "RGB", "420")
-        for image in images
-    ]
-    return np.stack([simplejpeg.decode_jpeg(data, "RGB") for data in packed])
-
-
-def cut_out(images: Images, box: tuple[float, float, float, float]) -> Images:
-    """Greys a rectangle; `box` is top, left, bottom, right as shares of the sides."""
-    height, width = images.shape[1:3]
-    top, left, bottom, right = (
-        round(share * side) for share, side in zip(box, (height, width) * 2, strict=True)
-    )
-    images = images.copy()
-    images[:, top:bottom, left:right] = 128
-    return images
-
-
 def limit_band(waveform: Waveform, cutoff_hz: float) -> Waveform:
     """Removes everything above `cutoff_hz`, by a raised-cosine edge 500 Hz wide, without delay."""
     frequencies = np.fft.rfftfreq(len(waveform), 1 / SAMPLE_RATE)
     edge = np.clip((cutoff_hz - frequencies) / 500 + 0.5, 0, 1)
     spectrum = np.fft.rfft(waveform) * (0.5 - 0.5 * np.cos(np.pi * edge))
     return np.fft.irfft(spectrum, len(waveform)).astype(np.float32)
-
-
-def add_noise(waveform: Waveform, snr_db: float, rng: np.random.Generator) -> Waveform:
-    """Adds white noise `snr_db` below the waveform's mean power."""
-    scale = np.sqrt(np.mean(np.square(waveform)) * 10 ** (-snr_db / 10))
-    return waveform + scale.astype(np.float32) * rng.standard_normal(len(waveform), np.float32)

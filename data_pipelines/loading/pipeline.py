@@ -20,7 +20,7 @@ from data_pipelines.loading.rows import EvaluationRow, TrainingRow
 from data_pipelines.loading.sampling import ROWS, Stratum, derived_seed
 from data_pipelines.loading.settings import NO_AUGMENTATION, AugmentConfig, ClipSpec
 from data_pipelines.loading.source import TFRecordSource
-from data_pipelines.loading.window import SyncShift
+from data_pipelines.loading.views import View, centred
 from data_pipelines.records.clip import FRAME_RATE
 from data_pipelines.records.feature_store import FeatureStore
 
@@ -86,24 +86,26 @@ def evaluation_batches(
     process_index: int = 0,
     process_count: int = 1,
     workers: int = 0,
-    shift: SyncShift | None = None,
+    views: Sequence[View] = (centred,),
 ) -> Generator[ClipBatch, None, None]:
-    """Every clip once, in the source's order, unchanged.
+    """Every clip once, in the source's order, unchanged; with several views so for each in turn.
 
     A clip is seen through the window in its middle: records are windows of a video already, and
-    evaluation combines the scores of a video's records. The last batches are padded so that every
-    process yields as many; padding has valid False and clip_index -1. A corrupt record that the
-    source skips has valid False under its own clip_index, so that it is counted as not scored.
+    evaluation combines the scores of a video's records. Other views see it otherwise, or not at
+    all: then valid is False. No two share a batch.
 
-    With `shift` every clip is out of sync: its sound is from elsewhere in its record. Where that
-    has no room for it, valid is False likewise.
+    The last batches are padded so that every process yields as many; padding has valid False and
+    clip_index -1. A corrupt record that the source skips has valid False under its own clip_index,
+    so that it is counted as not scored.
 
     Args, Returns, Raises: as `training_batches`.
     """
     local_size = _local_batch_size(batch_size, process_index, process_count)
     num_rows = -(-len(source) // batch_size) * batch_size
-    rows = grain.MapDataset.range(num_rows).map(EvaluationRow(source, clip, shift))
-    batches = rows.batch(local_size)[process_index::process_count]
+    rows = [
+        grain.MapDataset.range(num_rows).map(EvaluationRow(source, clip, view)) for view in views
+    ]
+    batches = grain.MapDataset.concatenate(rows).batch(local_size)[process_index::process_count]
     return _iterate(_prefetched(batches, workers))
 
 

@@ -5,7 +5,6 @@ processes.
 """
 
 import dataclasses
-import zlib
 
 import numpy as np
 from jaxtyping import Float32
@@ -15,7 +14,6 @@ from data_pipelines.loading.augment import augment_row
 from data_pipelines.loading.draw import Draw, TrainingDraws
 from data_pipelines.loading.outcomes import EXCHANGED, SHIFTED, UNTOUCHED
 from data_pipelines.loading.pseudo_fake import exchange_sound, forge_cut
-from data_pipelines.loading.sampling import derived_seed
 from data_pipelines.loading.settings import ClipSpec
 from data_pipelines.loading.source import Sample, TFRecordSource
 from data_pipelines.loading.transforms import (
@@ -26,13 +24,8 @@ from data_pipelines.loading.transforms import (
     cut_window,
     row_of_cut,
 )
-from data_pipelines.loading.window import (
-    SyncShift,
-    can_misalign,
-    centre_window,
-    extent_of,
-    misaligned_window,
-)
+from data_pipelines.loading.views import View, centred
+from data_pipelines.loading.window import centre_window
 from data_pipelines.records.clip import OUT_OF_SYNC, ClipRecord
 from data_pipelines.records.feature_store import FeatureStore
 
@@ -108,36 +101,23 @@ class TrainingRow:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationRow:
-    """The middle of the clip at a position; a blank row for padding and for what cannot be read.
+    """The clip at a position; a blank row for padding and for what cannot be read or seen so.
 
     Attributes:
         source: the clips.
         spec: the row's shape.
-        shift: with the sound from elsewhere; a blank row where the clip has no room for it.
+        view: what is cut out of a record.
     """
 
     source: TFRecordSource
     spec: ClipSpec
-    shift: SyncShift | None = None
+    view: View = centred
 
     def __call__(self, position: int) -> ClipRow:
         if position >= len(self.source):
             return blank_row(self.spec, clip_index=-1)
         sample = self.source[position]
-        if sample.index != position:
+        cut = self.view(sample.clip, self.spec) if sample.index == position else None
+        if cut is None:
             return blank_row(self.spec, clip_index=position)
-        if self.shift:
-            return self._shifted(sample, self.shift)
-        window = centre_window(sample.clip, self.spec)
-        return clip_row(sample, self.spec, window, int(self.source.pairs[position]))
-
-    def _shifted(self, sample: Sample, shift: SyncShift) -> ClipRow:
-        of, pair = extent_of(sample.clip), int(self.source.pairs[sample.index])
-        if not can_misalign(of, self.spec, shift.seconds):
-            return blank_row(self.spec, clip_index=sample.index)
-        name = zlib.crc32(sample.clip.clip_id.encode())
-        rng = np.random.default_rng(derived_seed(shift.seed, name))
-        window = misaligned_window(of, self.spec, shift.seconds, rng)
-        cut = cut_window(sample.clip, self.spec, window)
-        cut = dataclasses.replace(cut, label_sync=OUT_OF_SYNC)
-        return row_of_cut(cut, self.spec, sample.index, pair)
+        return row_of_cut(cut, self.spec, position, int(self.source.pairs[position]))

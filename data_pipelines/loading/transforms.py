@@ -92,7 +92,7 @@ def cut_window(
     waveform, waveform_mask = cut_sound(clip, spec, window)
     return Cut(
         bins=tuple(bins),
-        frames=tuple(_decode(clip, index) for index in indices),
+        frames=tuple(decode_frame(clip, index) for index in indices),
         mouth_boxes=clip.mouth_boxes[indices],
         mouth_centres=centres[indices],
         mouth_side=side,
@@ -203,8 +203,12 @@ def _resize(image: UInt8[np.ndarray, "h w 3"], size: int) -> UInt8[np.ndarray, "
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
 
 
-def _decode(clip: ClipRecord, index: int) -> UInt8[np.ndarray, "h w 3"]:
-    """One frame as RGB; its size is read before anything is decoded."""
+def decode_frame(clip: ClipRecord, index: int) -> UInt8[np.ndarray, "h w 3"]:
+    """One frame as RGB; its size is read before anything is decoded.
+
+    Raises:
+        UserError: it is not a JPEG picture of sensible size; names clip and frame.
+    """
     try:
         header = simplejpeg.decode_jpeg_header(clip.frames[index])
         height, width = int(header[0]), int(header[1])

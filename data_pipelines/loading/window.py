@@ -31,18 +31,6 @@ class Window:
     sound_shift: float = 0.0
 
 
-class SyncShift(NamedTuple):
-    """Sound from elsewhere in the same record; for a clip of one name always from the same place.
-
-    Attributes:
-        seed: decides, with the clip's name.
-        seconds: the smallest and the largest shift, positive.
-    """
-
-    seed: int
-    seconds: tuple[float, float]
-
-
 class Extent(NamedTuple):
     """How far a record reaches; each is a number, or an array of one a clip.
 

@@ -1,22 +1,24 @@
 """Real codecs, in memory and on disk: JPEG, H.264 and AAC, byte for byte the same every time.
 
-Owns the encoders' settings. x264's AVX-512 code writes other bytes on every run, hence plain C.
+Owns JPEG and files; the encoders' settings are `corruptions.codecs`'.
 """
 
 import io
 import os
-from fractions import Fraction
 
 import av
-import cv2
 import numpy as np
 import simplejpeg
 from jaxtyping import Int16, UInt8
 
+from data_pipelines.corruptions.codecs import (
+    X264,
+    audio_block,
+    picture_round_trip,
+    sound_round_trip,
+    video_frames,
+)
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
-
-_X264 = "asm=0:mbtree=0:threads=1"
-_AAC_DELAY = 1024  # samples that the encoder puts before the sound
 
 
 def jpeg_round_trip(
@@ -38,27 +40,13 @@ def decode_jpeg(data: bytes) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def h264_round_trip(frames: UInt8[np.ndarray, "t h w 3"], crf: int) -> UInt8[np.ndarray, "t h w 3"]:
-    """The frames after H.264; height and width must be even."""
-    file = io.BytesIO()
-    write_mp4(file, frames, None, crf=crf, audio_bit_rate=0)
-    file.seek(0)
-    with av.open(file, "r") as container:
-        container.streams.video[0].thread_count = 1
-        decoded = [_to_rgb(frame) for frame in container.decode(video=0)]
-    return np.stack(decoded)
+    """The frames after H.264."""
+    return picture_round_trip(frames, "libx264", crf)
 
 
 def aac_round_trip(sound: Int16[np.ndarray, " s"], bit_rate: int) -> Int16[np.ndarray, " s"]:
     """The sound after AAC, without the encoder's delay."""
-    file = io.BytesIO()
-    with av.open(file, "w", format="adts") as container:
-        padded = np.pad(sound, (0, 2 * _AAC_DELAY))
-        _encode_sound(container, _add_aac(container, bit_rate), padded)
-    file.seek(0)
-    with av.open(file, "r") as container:
-        planes = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
-    decoded = np.concatenate(planes)[_AAC_DELAY : _AAC_DELAY + len(sound)]
-    return np.clip(np.round(decoded * 32767), -32768, 32767).astype(np.int16)
+    return sound_round_trip(sound, "aac", bit_rate)
 
 
 def write_mp4(
@@ -94,7 +82,7 @@ def _add_h264(container, shape: tuple[int, ...], crf: int):
     stream.height, stream.width = shape[1:3]
     stream.pix_fmt = "yuv420p"
     stream.thread_count = 1
-    stream.options = {"crf": str(crf), "preset": "superfast", "x264-params": _X264}
+    stream.options = X264 | {"crf": str(crf)}
     return stream
 
 
@@ -105,21 +93,11 @@ def _add_aac(container, bit_rate: int):
 
 
 def _encode_frames(container, stream, frames: np.ndarray) -> None:
-    for index, frame in enumerate(frames):
-        # OpenCV's colours: FFmpeg's scaler rounds differently on different processors.
-        planes = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2YUV_I420)
-        image = av.VideoFrame.from_ndarray(planes, format="yuv420p")  # type: ignore[arg-type]
-        image.pts, image.time_base = index, Fraction(1, FRAME_RATE)
+    for image in video_frames(frames):
         container.mux(stream.encode(image))
     container.mux(stream.encode())
 
 
 def _encode_sound(container, stream, sound: np.ndarray) -> None:
-    block = av.AudioFrame.from_ndarray(sound[None], format="s16", layout="mono")
-    block.sample_rate, block.pts, block.time_base = SAMPLE_RATE, 0, Fraction(1, SAMPLE_RATE)
-    container.mux(stream.encode(block))
+    container.mux(stream.encode(audio_block(sound, SAMPLE_RATE)))
     container.mux(stream.encode())
-
-
-def _to_rgb(frame) -> np.ndarray:
-    return cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2RGB_I420)

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.signal
 from jaxtyping import Float
 
+from data_pipelines.corruptions.sound import echo
 from data_pipelines.records.clip import SAMPLE_RATE
 
 Sound = Float[np.ndarray, " s"]
@@ -59,10 +60,7 @@ def _all_pass(sound: Sound, rng: np.random.Generator) -> Sound:
 
 def _reverberate(sound: Sound, rng: np.random.Generator) -> Sound:
     length = int(SAMPLE_RATE * rng.uniform(0.08, 0.45))
-    echo = rng.standard_normal(length) * np.exp(-6.9 * np.arange(length) / length)
-    echo[: int(0.003 * SAMPLE_RATE)] = 0
-    echo /= np.sqrt((echo**2).sum())
-    wet = scipy.signal.fftconvolve(sound, echo)[: len(sound)]
+    wet = scipy.signal.fftconvolve(sound, echo(length, rng))[: len(sound)]
     return sound + rng.uniform(0.05, 0.5) * wet
 
 

@@ -27,8 +27,8 @@ class Written:
     def __init__(self, here, moved=None):
         self.here, self.moved = here, moved
 
-    def split(self, params, source, shift=None, between=None):
-        return self.moved if shift else self.here
+    def split(self, params, source, view=None, between=None):
+        return self.moved if view else self.here
 
 
 def scores(p_mismatch, offsets, heard, rows):

@@ -11,7 +11,7 @@ from data_pipelines.loading.rows import EvaluationRow, TrainingRow
 from data_pipelines.loading.settings import AugmentConfig, ClipSpec
 from data_pipelines.loading.source import Sample
 from data_pipelines.loading.transforms import clip_row
-from data_pipelines.loading.window import SyncShift
+from data_pipelines.loading.views import SyncShift
 
 SPEC = ClipSpec(seconds=0.4, frames=2, image_size=16)
 SHIFT = AugmentConfig(sync_shift=1.0, sync_shift_seconds=(0.2, 0.3))

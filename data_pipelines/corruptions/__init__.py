@@ -1,0 +1,1 @@
+"""What befalls a clip between camera and detector: compression, noise, loss, by severity."""
