@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cad_jax.lab.whisper_check import measure_real_whisper
-from data_pipelines.commands.run import run_cli
+from data_pipelines.commands.run import command_parser, run_cli
 from data_pipelines.errors import UserError
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.settings import MediaLimits
@@ -55,11 +55,7 @@ def _first_30s(clip: pathlib.Path) -> np.ndarray:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument("--weights", type=pathlib.Path, required=True, help="a model.bin")
     parser.add_argument("--clip", type=pathlib.Path, required=True, help="wav, mp4, webm, ...")
     return parser

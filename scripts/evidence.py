@@ -14,7 +14,7 @@ import tqdm
 
 from data_pipelines.audit.evidence import evidence_report, evidence_rows
 from data_pipelines.audit.probe_report import table
-from data_pipelines.commands.run import run_cli
+from data_pipelines.commands.run import command_parser, run_cli
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.atomic import write_json
 from data_pipelines.records.clip import ClipRecord
@@ -46,11 +46,7 @@ def _clips(path: pathlib.Path, split: str) -> Iterator[ClipRecord]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument("--path", type=pathlib.Path, required=True, help="the prepared set")
     parser.add_argument("--train", default="train", help="split that the cues are fitted on")
     parser.add_argument("--test", nargs="+", default=["test"], help="splits that they judge")

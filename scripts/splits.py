@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from data_pipelines.benchmarks.registry import READERS, find_reader, reader_options
-from data_pipelines.commands.run import run_cli
+from data_pipelines.commands.run import command_parser, run_cli
 from data_pipelines.splits.file import compare, make_split, read_split, split_lines, write_split
 from data_pipelines.splits.schemes import SCHEMES, SplitOptions
 
@@ -40,11 +40,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument("--reader", default="folder", help=f"one of: {', '.join(READERS)}")
     parser.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="of the reader"

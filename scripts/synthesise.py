@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import tqdm
 
-from data_pipelines.commands.run import run_cli
+from data_pipelines.commands.run import command_parser, run_cli
 from data_pipelines.synthetic.build import build_dataset, default_directory
 from data_pipelines.synthetic.export import export_clips
 from data_pipelines.synthetic.plan import num_clips
@@ -48,11 +48,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__)
     parser.add_argument("--preset", default="synthetic_tiny", help=f"one of: {', '.join(PRESETS)}")
     parser.add_argument("--seed", type=int, default=0, help="other people, other clips")
     parser.add_argument("--sheet", type=pathlib.Path, help="PNG file for the contact sheet")

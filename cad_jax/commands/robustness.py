@@ -15,7 +15,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from data_pipelines.commands.run import run_cli
+from data_pipelines.commands.run import command_parser, run_cli
 from data_pipelines.errors import UserError
 
 _FIELDS = ("kind", "severity", "value", "unit", "head", "measure", "figure", "low", "high")
@@ -67,12 +67,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="robustness",
-        description=__doc__,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__, "robustness")
     parser.add_argument("--checkpoint", type=pathlib.Path, required=True, help="a run's --workdir")
     parser.add_argument("--split", default="test")
     parser.add_argument("--kinds", type=_names, help="comma-separated; all by default")

@@ -24,7 +24,7 @@ from cad_jax.study.lines import comparison_lines, table_lines
 from cad_jax.study.operating import operating_rows
 from cad_jax.study.runner import run_study
 from cad_jax.study.systems import read_systems
-from data_pipelines.commands.run import fail, run_cli
+from data_pipelines.commands.run import command_parser, fail, run_cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,12 +81,7 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="study",
-        description=__doc__,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__, "study")
     tasks = parser.add_subparsers(required=True)
     run = tasks.add_parser("run", help="train and evaluate what is not done", allow_abbrev=False)
     run.add_argument("--jobs", type=int, default=1, help="runs at a time")

@@ -34,9 +34,8 @@ from data_pipelines.records.clip import FRAME_RATE
 Report = dict[str, Any]
 HEAD_THRESHOLD = 0.5  # of p_video, p_audio, p_mismatch; only p_fake has a chosen threshold
 FRAME_MS = 1000 / FRAME_RATE
-OFFSETS_MS = FRAME_MS * np.arange(
-    -SYNC_RADIUS, SYNC_RADIUS + 1
-)  # among which the detector chooses the best
+# Among these the detector chooses the best.
+OFFSETS_MS = FRAME_MS * np.arange(-SYNC_RADIUS, SYNC_RADIUS + 1)
 
 
 def choose_threshold(validation: ScoreTable) -> float:

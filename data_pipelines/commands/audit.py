@@ -18,7 +18,7 @@ from data_pipelines.audit.page import render_page
 from data_pipelines.audit.probe_report import Report, audit_report, report_lines
 from data_pipelines.audit.probes import audit_rows
 from data_pipelines.audit.shortcuts import shortcut_lines, shortcut_table
-from data_pipelines.commands.run import run_cli
+from data_pipelines.commands.run import command_parser, run_cli
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.atomic import atomic_writer, write_json
 from data_pipelines.records.clip import ClipRecord
@@ -70,12 +70,7 @@ def _clips(source: TFRecordSource, split: str) -> Iterator[ClipRecord]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="audit",
-        description=__doc__,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser(__doc__, "audit")
     parser.add_argument("--path", type=pathlib.Path, required=True, help="the prepared set")
     parser.add_argument("--split", default="train", help="what probes are fitted on")
     parser.add_argument("--output", type=pathlib.Path, help="JSON; default: PATH/audit.json")

@@ -1,10 +1,26 @@
-"""How every command ends: errors become one line and an exit code, never a traceback."""
+"""How every command begins and ends: its flags, and errors as one line and an exit code."""
 
+import argparse
 import io
 import sys
 from collections.abc import Callable
 
 from data_pipelines.errors import UserError, one_line, visible
+
+
+def command_parser(description: str | None, name: str | None = None) -> argparse.ArgumentParser:
+    """A parser without flags yet, which takes no flag by a part of its name.
+
+    Args:
+        description: shown by --help line by line, as it stands: the module's docstring.
+        name: of the command; None for the script's.
+    """
+    return argparse.ArgumentParser(
+        prog=name,
+        description=description,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def run_cli(name: str, work: Callable[[], int | None], interrupted: str = "interrupted") -> int:
