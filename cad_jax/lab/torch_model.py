@@ -16,7 +16,7 @@ from cad_jax.models.stems import MEL_PATCH
 from cad_jax.models.sync import NEAR, OFFSETS
 from cad_jax.models.tracks import LONGEST_PERIOD, SHORTEST_PERIOD
 from cad_jax.models.vit import BINOMIAL, CLIP_MEAN, CLIP_STD, RESIDUAL_GAIN
-from cad_jax.models.whisper import sinusoids
+from cad_jax.models.whisper import TOKEN_RATE, sinusoids
 from cad_jax.numerics import NORM_FLOOR
 from cad_jax.settings.model import CADConfig, ViTConfig, WhisperConfig
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
@@ -50,6 +50,18 @@ class Scope:
         return [self(f"{name}/{number}") for number in sorted(numbers, key=int)]
 
 
+def constants(config: CADConfig, seconds: float) -> Tensors:
+    """What of the detector is no parameter, by name; made before the rest is compiled."""
+    towers = {"audio_tower": config.audio} | (
+        {"specific_audio_tower": config.own_audio} if config.own_audio else {}
+    )
+    made = {
+        f"{name}/positions": sinusoids(round(seconds * TOKEN_RATE), tower.width)
+        for name, tower in towers.items()
+    } | {f"mel_filters/{tower.mels}": mel_filters(tower.mels) for tower in towers.values()}
+    return {name: torch.from_numpy(value) for name, value in made.items()}
+
+
 def cad(p: Scope, config: CADConfig, batch: Tensors) -> Tensors:
     """What the losses need of the detector's outputs, by the names of `types.Outputs`."""
     apart = batch["mouth_frames"].shape[1] > 0
@@ -58,11 +70,15 @@ def cad(p: Scope, config: CADConfig, batch: Tensors) -> Tensors:
     clips, count = batch["frames"].shape[:2]
     seconds = batch["waveform"].shape[1] / SAMPLE_RATE
     bins = batch["waveform_mask"].shape[1]
-    mel = {mels: log_mel(batch["waveform"], mels) for mels in {a.mels for a in _audio(config)}}
+    own = config.own_audio or config.audio
+    mel = {
+        mels: log_mel(batch["waveform"], p[f"mel_filters/{mels}"])
+        for mels in {config.audio.mels, own.mels}
+    }
 
     seen = vit(p("video_tower"), config.video, frames.flatten(0, 1), 0.0).unflatten(0, (clips, -1))
     heard = whisper(p("audio_tower"), config.audio, mel[config.audio.mels], 0.0)
-    heard = pool_time(heard, seconds, centres(bins, seconds, clips), seconds / bins)
+    heard = pool_time(heard, seconds, centres(bins, seconds, heard), seconds / bins)
     hidden_video, z_video = project(p("align_video"), seen, config.centre_time)
     hidden_audio, z_audio = project(p("align_audio"), heard, config.centre_time)
     grid = (times * FRAME_RATE).round().long().clamp(0, bins - 1)
@@ -78,9 +94,8 @@ def cad(p: Scope, config: CADConfig, batch: Tensors) -> Tensors:
     tower = p("specific_video_tower" if config.own_video else "video_tower")
     face = vit(tower, config.own_video or config.video, batch["frames"].flatten(0, 1), adapter)
     face = face.unflatten(0, (clips, -1))
-    own = config.own_audio or config.audio
     tower = p("specific_audio_tower" if config.own_audio else "audio_tower")
-    sound_times = centres(count, seconds, clips)
+    sound_times = centres(count, seconds, times)
     sound = whisper(tower, own, mel[own.mels], adapter)
     sound = pool_time(sound, seconds, sound_times, seconds / count)
     seen_features, logit_video = specific(p("specific_video"), face)
@@ -183,7 +198,9 @@ def vit(p: Scope, config: ViTConfig, images: torch.Tensor, adapter: float) -> to
 def pixels(images: torch.Tensor, residual: bool) -> torch.Tensor:
     """[f c h w] of uint8 [f h w 3]."""
     x = images.permute(0, 3, 1, 2).float().contiguous() / 255.0
-    mean, std = (torch.from_numpy(value)[:, None, None] for value in (CLIP_MEAN, CLIP_STD))
+    mean, std = (
+        torch.from_numpy(value).to(x.device)[:, None, None] for value in (CLIP_MEAN, CLIP_STD)
+    )
     colours = (x - mean) / std
     if not residual:
         return colours
@@ -211,11 +228,11 @@ def conv_stack(
     return x
 
 
-def log_mel(waveform: torch.Tensor, mels: int) -> torch.Tensor:
+def log_mel(waveform: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
     """[b m r], as Whisper's feature extractor computes it."""
-    window = torch.hann_window(WINDOW)
+    window = torch.hann_window(WINDOW, device=waveform.device)
     spectrum = torch.stft(waveform, WINDOW, HOP, window=window, return_complex=True)[..., :-1]
-    power = torch.from_numpy(mel_filters(mels)) @ spectrum.abs() ** 2
+    power = filters @ spectrum.abs() ** 2
     log_power = power.clamp(min=FLOOR).log10()
     loudest = log_power.amax((1, 2), keepdim=True)
     return (torch.maximum(log_power, loudest - DYNAMIC_RANGE) + 4.0) / 4.0
@@ -232,18 +249,20 @@ def whisper(p: Scope, config: WhisperConfig, mel: torch.Tensor, adapter: float) 
         x = x / (x.std((1, 2), keepdim=True, correction=0) + 1e-3)
         x = conv_stack(p("stem/convs"), x.transpose(1, 2)[:, None], MEL_PATCH, (1, 2))
         x = linear(p("stem/embedding"), torch.cat([x.mean(3), x.amax(3)], 1).transpose(1, 2))
-    x = x + torch.from_numpy(sinusoids(x.shape[1], x.shape[2]))
+    x = x + p["positions"]
     return norm(p("ln_post"), blocks(p, config.heads, x, adapter))
 
 
-def centres(bins: int, seconds: float, clips: int) -> torch.Tensor:
-    return ((torch.arange(bins) + 0.5) * (seconds / bins)).expand(clips, bins)
+def centres(bins: int, seconds: float, like: torch.Tensor) -> torch.Tensor:
+    """Of as many clips as there are in `like`, on its device."""
+    numbers = torch.arange(bins, device=like.device)
+    return ((numbers + 0.5) * (seconds / bins)).expand(len(like), bins)
 
 
 def pool_time(x: torch.Tensor, seconds: float, at: torch.Tensor, width: float) -> torch.Tensor:
     """Means of the tokens [b n d] that tile the window, over bins of a width around `at` [b j]."""
     step = seconds / x.shape[1]
-    times = centres(x.shape[1], seconds, len(x))[:, None]
+    times = centres(x.shape[1], seconds, x)[:, None]
     starts = torch.maximum(times - step / 2, at[..., None] - width / 2)
     ends = torch.minimum(times + step / 2, at[..., None] + width / 2)
     weights = (ends - starts).clamp(min=0.0)
@@ -251,7 +270,7 @@ def pool_time(x: torch.Tensor, seconds: float, at: torch.Tensor, width: float) -
 
 
 def time_embedding(seconds: torch.Tensor, width: int) -> torch.Tensor:
-    exponents = torch.linspace(0.0, 1.0, width // 2)
+    exponents = torch.linspace(0.0, 1.0, width // 2, device=seconds.device)
     periods = SHORTEST_PERIOD * (LONGEST_PERIOD / SHORTEST_PERIOD) ** exponents
     angles = 2 * math.pi * seconds[..., None] / periods
     return torch.cat([angles.sin(), angles.cos()], -1)
@@ -276,7 +295,7 @@ def cross(
     seen, shown = video
     heard, bins, seconds = audio
     x = seen + time_embedding(shown, seen.shape[-1])
-    y = heard + time_embedding(centres(bins, seconds, len(heard)), heard.shape[-1])
+    y = heard + time_embedding(centres(bins, seconds, heard), heard.shape[-1])
 
     def block(q: Scope, x: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         normed = norm(q("norm"), x)
@@ -297,13 +316,13 @@ def sync_curve(z_video: torch.Tensor, z_audio: torch.Tensor, grid: torch.Tensor)
 
 def at_offsets(values: torch.Tensor, grid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Of [b k g] those around each frame's bin [b k o], and which are inside the grid."""
-    bins = grid[..., None] + torch.tensor(OFFSETS)
+    bins = grid[..., None] + torch.tensor(OFFSETS, device=grid.device)
     inside = (bins >= 0) & (bins < values.shape[2])
     return values.gather(2, bins.clamp(0, values.shape[2] - 1)), inside
 
 
 def mismatch(p: Scope, curve: torch.Tensor) -> torch.Tensor:
-    near = torch.tensor(OFFSETS).abs() <= NEAR
+    near = torch.tensor(OFFSETS, device=curve.device).abs() <= NEAR
     margin = curve[:, near].amax(1) - curve[:, ~near].amax(1)
     return p["bias"] - F.softplus(p["slope"]) * margin
 
@@ -329,7 +348,3 @@ def fuse(
         )
     ]
     return norm(p("ln_post"), blocks(p, heads, torch.cat([first, *tokens], 1))[:, 0])
-
-
-def _audio(config: CADConfig) -> list[WhisperConfig]:
-    return [config.audio, config.own_audio or config.audio]

@@ -9,7 +9,7 @@ import numpy as np
 import torch  # type: ignore[import-not-found]
 import torch.nn.functional as F  # type: ignore[import-not-found]
 
-from cad_jax.lab.torch_model import IMAGE_PATCH, Scope, Tensors, at_offsets, cad, unit
+from cad_jax.lab.torch_model import IMAGE_PATCH, Scope, Tensors, at_offsets, cad, constants, unit
 from cad_jax.models.stems import MEL_PATCH
 from cad_jax.models.sync import OFFSETS
 from cad_jax.settings.experiment import Experiment
@@ -18,7 +18,10 @@ from cad_jax.settings.model import CADConfig
 
 
 class TorchStep:
-    """A model under training in PyTorch, in float32 on the CPU.
+    """A model under training in PyTorch.
+
+    On a GPU (`cuda`) the loss is compiled, on the CPU it is eager. It runs under autocast where the
+    model's compute dtype is bfloat16. Frozen parameters are stored as the model stores them.
 
     Args:
         config: the experiment.
@@ -26,6 +29,7 @@ class TorchStep:
         frozen: the others.
         decays: weight decay of each trainable parameter.
         rates: learning rate of each step.
+        device: PyTorch's name of it.
     """
 
     def __init__(
@@ -35,10 +39,20 @@ class TorchStep:
         frozen: Mapping[str, np.ndarray],
         decays: Mapping[str, float],
         rates: Sequence[float],
+        device: str,
     ) -> None:
         self._config, self._rates, self._taken = config, rates, 0
-        tensors = {name: from_ours(name, value, config.model) for name, value in frozen.items()}
-        self._trained = {n: from_ours(n, value, config.model) for n, value in trainable.items()}
+        self._device = device
+        self._loss = torch.compile(self._eager_loss) if self._device == "cuda" else self._eager_loss
+
+        def tensor(name: str, value: np.ndarray) -> torch.Tensor:
+            stored = getattr(torch, str(value.dtype))
+            return from_ours(name, value, config.model).to(device, stored)
+
+        made = constants(config.model, config.data.clip.seconds)
+        tensors = {name: value.to(device) for name, value in made.items()}
+        tensors |= {name: tensor(name, value) for name, value in frozen.items()}
+        self._trained = {name: tensor(name, value) for name, value in trainable.items()}
         for tensor in self._trained.values():
             tensor.requires_grad_()
         self._parameters = Scope(tensors | self._trained)
@@ -57,8 +71,7 @@ class TorchStep:
     def __call__(self, batch: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
         """Takes one step; its loss and the norm of its gradient, before clipping."""
         self._optimizer.zero_grad()
-        outputs = cad(self._parameters, self._config.model, batch)
-        loss = objective(outputs, batch, self._config.loss)
+        loss = self._loss(batch)
         loss.backward()
         clip = self._config.optimizer.clip_norm
         norm = torch.nn.utils.clip_grad_norm_(self._trained.values(), clip)
@@ -67,6 +80,17 @@ class TorchStep:
         self._optimizer.step()
         self._taken += 1
         return loss.detach(), norm
+
+    def wait(self) -> None:
+        """Until all steps are taken."""
+        if self._device == "cuda":
+            torch.cuda.synchronize()
+
+    def _eager_loss(self, batch: Tensors) -> torch.Tensor:
+        rounded = self._config.model.compute_dtype == "bfloat16"
+        with torch.autocast(self._device, torch.bfloat16, enabled=rounded):
+            outputs = cad(self._parameters, self._config.model, batch)
+        return objective(outputs, batch, self._config.loss)
 
 
 def objective(x: Tensors, batch: Tensors, config: LossConfig) -> torch.Tensor:
@@ -100,17 +124,19 @@ def clip_info_nce(x: Tensors) -> torch.Tensor:
     at = x["grid_index"][..., None].expand(-1, -1, width)
     video, audio = x["z_video"].flatten(1), x["z_audio"].gather(1, at).flatten(1)
     logits = x["clip_scale"] * video @ audio.T / frames
-    own = torch.arange(len(logits))
+    own = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
 
 
 def frame_info_nce(x: Tensors, near: int) -> torch.Tensor:
     logits = x["frame_scale"] * (x["z_video"] @ x["z_audio"].transpose(1, 2))
     logits, inside = at_offsets(logits, x["grid_index"])
-    offsets = torch.tensor(OFFSETS).abs()
+    offsets = torch.tensor(OFFSETS, device=logits.device).abs()
     candidate = inside & ((offsets > near) | (offsets == 0))
     logits = torch.where(candidate, logits, -1e30).flatten(0, 1)
-    return F.cross_entropy(logits, torch.full((len(logits),), len(OFFSETS) // 2))
+    return F.cross_entropy(
+        logits, logits.new_full((len(logits),), len(OFFSETS) // 2, dtype=torch.long)
+    )
 
 
 def alignment_kl(x: Tensors, temperature: float) -> torch.Tensor:

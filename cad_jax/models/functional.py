@@ -46,7 +46,7 @@ class FunctionalModel:
         return {name: variable.get_value() for name, (_, variable) in self.variables.items()}
 
     def init(self, key: jax.Array) -> Params:
-        """Fresh parameters; a pure function of the key, to be jitted with output shardings."""
+        """Fresh parameters, a pure function of the key, whole on the default device."""
         state = nnx.state(self.build(nnx.Rngs(key)))
         return {"/".join(map(str, p)): v.get_value() for p, v in nnx.to_flat_state(state)}
 

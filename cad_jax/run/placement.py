@@ -1,6 +1,6 @@
 """A run's parameters: which are trained, in what dtype and where on the mesh each lives.
 
-Owns the order shapes -> shardings -> initialisation under jit, and loading what a run has come to.
+Owns the order shapes -> shardings -> initialisation, and loading what a run has come to.
 Knows nothing of the optimiser, of steps or of data.
 """
 
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
 from cad_jax.models.cad import CAD
@@ -143,16 +144,20 @@ class Placement:
         )
 
     def _fresh(self, names: list[str]) -> Params:
-        """Random values, made in place on their devices."""
+        """Random values, on their devices."""
         if not names:
-            return {}  # nothing to make: do not trace the whole initialisation for it
-        key = random_key(self.config.seed, "init")
+            return {}
+        # One program for all draws would compile for minutes; drawn one by one, each shape compiles
+        # once. Every host draws all of them and keeps its devices' parts.
+        drawn = self.model.init(random_key(self.config.seed, "init"))
 
-        def make() -> Params:
-            params = self.model.init(key)
-            return {name: params[name].astype(self.targets[name].dtype) for name in names}
+        def place(name: str) -> jax.Array:
+            value = np.asarray(drawn[name].astype(self.targets[name].dtype))
+            return jax.make_array_from_callback(
+                value.shape, self.shardings[name], lambda part: value[part]
+            )
 
-        return jax.jit(make, out_shardings={name: self.shardings[name] for name in names})()
+        return {name: place(name) for name in names}
 
 
 class LoadedRun(NamedTuple):
