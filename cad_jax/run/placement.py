@@ -27,6 +27,8 @@ from cad_jax.run.checkpoint import CheckpointError, Checkpoints
 from cad_jax.run.files import CHECKPOINTS
 from cad_jax.run.initialise import initial_parameters
 from cad_jax.settings.experiment import Experiment
+from cad_jax.settings.loss import Contrast
+from cad_jax.settings.model import CADConfig
 
 # What the contrastive terms reach: towers without adapters, projectors, temperatures and bias.
 ALIGNMENT_PATH = re.compile(
@@ -51,9 +53,12 @@ def experiment_mesh(
 
 def make_model(config: Experiment) -> FunctionalModel:
     """The detector's structure; makes no arrays."""
-    return FunctionalModel.create(
-        lambda rngs: CAD(config.model, rngs=rngs, contrast=config.loss.contrast)
-    )
+    return _structure(config.model, config.loss.contrast)
+
+
+@functools.lru_cache(maxsize=8)  # tracing twelve-block towers takes seconds
+def _structure(config: CADConfig, contrast: Contrast) -> FunctionalModel:
+    return FunctionalModel.create(lambda rngs: CAD(config, rngs=rngs, contrast=contrast))
 
 
 def split_trainable(config: Experiment, names: Iterable[str]) -> tuple[list[str], list[str]]:
