@@ -6,7 +6,6 @@ compiled step as everything else.
 
 import dataclasses
 import itertools
-import json
 import math
 import os
 import pathlib
@@ -18,11 +17,10 @@ from jax.sharding import Mesh
 
 from cad_jax.run.checkpoint import CheckpointError
 from cad_jax.run.placement import LoadedRun, load_run
+from cad_jax.run.preparation import run_preparation
 from cad_jax.run.scoring import Scorer, Scores, make_scorer
-from cad_jax.settings.structure import structure
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.benchmarks.files import printable
-from data_pipelines.errors import UserError
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.source import Sample
 from data_pipelines.loading.transforms import ClipRow, blank_row, clip_row
@@ -30,7 +28,6 @@ from data_pipelines.loading.window import centre_window
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.records.clip import ClipRecord
-from data_pipelines.records.metadata import PREPARATION_FILE
 
 Verdict = dict[str, Any]
 
@@ -70,7 +67,7 @@ class Detector:
                 f"{workdir} is a pretraining, which knows nothing of forgeries: train a detector "
                 f"from it, --config.init.run={workdir}"
             )
-        settings = _settings(pathlib.Path(workdir))
+        settings = run_preparation(pathlib.Path(workdir))
         return cls(run, settings, make_scorer(run.config, run.mesh))
 
     @overload
@@ -177,19 +174,6 @@ def _clips(
         yield from (iterate_clips(source, settings) for source in sources)
     else:
         yield from guarded_clips(sources, settings, timeout_s)
-
-
-def _settings(workdir: pathlib.Path) -> PrepareSettings:
-    path = workdir / PREPARATION_FILE
-    if not path.exists():  # a set that was made, not prepared from files
-        return PrepareSettings()
-    try:
-        values = json.loads(path.read_bytes())["settings"]
-        return structure(PrepareSettings, values, str(path))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(
-            f"{path} does not say how clips are prepared; bring it back from the prepared set"
-        ) from error
 
 
 def _window(scores: Scores, index: int, clip: ClipRecord, times: np.ndarray) -> Verdict:
