@@ -71,14 +71,19 @@ ALLOWED = {
         "run data_pipelines.benchmarks data_pipelines.loading data_pipelines.media "
         "data_pipelines.preparation data_pipelines.records"
     ),
+    "cad_jax.export": (
+        "models parallel run settings weights data_pipelines.loading data_pipelines.media "
+        "data_pipelines.records"
+    ),
+    "cad_jax.service": "verdicts",
     "cad_jax.lab": (
         "data flops losses models numerics parallel run settings telemetry training weights "
         "data_pipelines.audit data_pipelines.errors data_pipelines.loading data_pipelines.records"
     ),
     "cad_jax.commands": (
-        "bundle data detector evaluation lab parallel run settings study training "
+        "bundle data detector evaluation export lab parallel run service settings study training "
         "data_pipelines.commands data_pipelines.errors data_pipelines.loading "
-        "data_pipelines.records"
+        "data_pipelines.media data_pipelines.paths data_pipelines.records"
     ),
     "cad_jax": "detector settings",
     "configs": "cad_jax.settings",
@@ -92,7 +97,7 @@ ALLOWED = {
 }
 # Worker processes import data_pipelines and must not touch the accelerator; settings are read
 # before anything is loaded.
-WITHOUT_JAX = ("data_pipelines", "cad_jax.settings", "configs")
+WITHOUT_JAX = ("data_pipelines", "cad_jax.service", "cad_jax.settings", "configs")
 ACCELERATOR = ("jax", "flax", "optax", "orbax", "clu")
 PROJECT = ("cad_jax", "configs", "data_pipelines", "scripts", "train")
 

@@ -9,6 +9,7 @@ safetensors alone.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from data_pipelines.commands.run import run_cli
 
@@ -27,14 +28,17 @@ def _run(args: argparse.Namespace) -> None:
 
     logging.set_verbosity(logging.ERROR)
     refuse_occupied(args.output)  # before a minute of work, not after
-    program = write_export(args.output, *(_of_run(args.run) if args.run else _of_bundle(args.model)))
+    detector = _of_run(args.run) if args.run else _of_bundle(args.model)
+    program = write_export(args.output, *detector)
     size = sum(file.stat().st_size for file in args.output.iterdir())
     merged = sum(name.endswith("/lora_b") for name in program.params)
     print(f"{args.output}  {size / 1e6:.1f} MB, for {', '.join(program.exported.platforms)}")
-    print(f"{len(program.params)} arrays; {merged} adapters stay apart, as their base pass is needed")
+    print(
+        f"{len(program.params)} arrays; {merged} adapters stay apart, as their base pass is needed"
+    )
 
 
-def _of_run(workdir: pathlib.Path) -> Any:
+def _of_run(workdir: pathlib.Path) -> tuple[Any, Any, Any, dict[str, Any]]:
     from cad_jax.run.placement import load_run
     from cad_jax.run.preparation import run_preparation
 
@@ -42,7 +46,7 @@ def _of_run(workdir: pathlib.Path) -> Any:
     return run.config, run.params, run_preparation(workdir), {"step": run.step}
 
 
-def _of_bundle(folder: pathlib.Path) -> Any:
+def _of_bundle(folder: pathlib.Path) -> tuple[Any, Any, Any, dict[str, Any]]:
     from cad_jax.bundle.files import read_bundle
 
     bundle = read_bundle(folder)

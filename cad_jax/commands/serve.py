@@ -9,7 +9,9 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 
+from cad_jax.service.jobs import Jobs
 from cad_jax.service.settings import ServiceSettings
+from cad_jax.service.worker import Judge, Worker
 from data_pipelines.commands.run import command_parser, run_cli
 from data_pipelines.errors import UserError
 from data_pipelines.paths import local_path
@@ -40,13 +42,11 @@ def _run(args: argparse.Namespace) -> None:
         from cad_jax.service.app import make_app
     except ImportError as error:
         raise UserError(f"{error.name} is not installed; it is in the extra [serve]") from error
-    from cad_jax.service.jobs import Jobs
-    from cad_jax.service.worker import Worker
 
     settings = ServiceSettings(**{name: getattr(args, name) for name in ("folder", *_HELP)})
-    detector = _detector(args.model, settings)
+    judge = _judge(args.model, settings.max_seconds)
     settings.uploads.mkdir(parents=True, exist_ok=True)
-    worker = Worker(settings, Jobs(settings.folder / "jobs.sqlite"), detector.verdicts)
+    worker = Worker(settings, Jobs(settings.folder / "jobs.sqlite"), judge)
     uvicorn.run(
         make_app(settings, worker),
         host=args.host,
@@ -58,6 +58,17 @@ def _run(args: argparse.Namespace) -> None:
         access_log=False,
         server_header=False,
     )
+
+
+def _judge(model: str, max_seconds: int) -> Judge:
+    """A detector's verdicts on files that are no longer than that."""
+    from cad_jax.detector import Detector
+
+    detector = Detector.load(model)
+    bundle = detector.bundle
+    limits = dataclasses.replace(bundle.settings.limits, max_seconds=float(max_seconds))
+    bundle = bundle._replace(settings=dataclasses.replace(bundle.settings, limits=limits))
+    return dataclasses.replace(detector, bundle=bundle).verdicts
 
 
 def _parser() -> argparse.ArgumentParser:
