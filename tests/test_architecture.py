@@ -46,7 +46,7 @@ ALLOWED = {
     ),
     "cad_jax.run": (
         "arrays losses models parallel settings types weights data_pipelines.errors "
-        "data_pipelines.loading data_pipelines.metrics data_pipelines.records"
+        "data_pipelines.loading data_pipelines.media data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.training": (
         "data flops losses models parallel run settings telemetry types "
@@ -57,22 +57,28 @@ ALLOWED = {
         "data parallel run settings data_pipelines.corruptions data_pipelines.errors "
         "data_pipelines.loading data_pipelines.metrics data_pipelines.records"
     ),
+    "cad_jax.bundle": (
+        "arrays data evaluation models run settings weights data_pipelines.documents "
+        "data_pipelines.errors data_pipelines.loading data_pipelines.media data_pipelines.metrics "
+        "data_pipelines.records"
+    ),
     "cad_jax.study": (
         "data evaluation parallel run settings telemetry weights data_pipelines.audit "
         "data_pipelines.commands data_pipelines.documents data_pipelines.errors "
         "data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.detector": (
-        "run settings data_pipelines.benchmarks data_pipelines.errors data_pipelines.loading "
-        "data_pipelines.media data_pipelines.preparation data_pipelines.records"
+        "run data_pipelines.benchmarks data_pipelines.loading data_pipelines.media "
+        "data_pipelines.preparation data_pipelines.records"
     ),
     "cad_jax.lab": (
         "data flops losses models numerics parallel run settings telemetry training weights "
         "data_pipelines.audit data_pipelines.errors data_pipelines.loading data_pipelines.records"
     ),
     "cad_jax.commands": (
-        "data detector evaluation lab parallel run settings study training data_pipelines.commands "
-        "data_pipelines.errors data_pipelines.loading data_pipelines.records"
+        "bundle data detector evaluation lab parallel run settings study training "
+        "data_pipelines.commands data_pipelines.errors data_pipelines.loading "
+        "data_pipelines.records"
     ),
     "cad_jax": "detector settings",
     "configs": "cad_jax.settings",

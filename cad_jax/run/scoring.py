@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from cad_jax.models.functional import FunctionalModel, Params
+from cad_jax.models.tracks import masked_mean
 from cad_jax.parallel import hosts
 from cad_jax.parallel.mesh import check_divides, put_batch, replicated
 from cad_jax.run.placement import make_model
@@ -27,6 +28,7 @@ from data_pipelines.loading.views import View, centred
 from data_pipelines.records.clip import FRAME_RATE
 
 Scores = dict[str, np.ndarray]
+Judge = Callable[[Outputs, Batch], dict[str, jax.Array]]
 
 
 class ScoreError(UserError):
@@ -51,7 +53,7 @@ class Scorer:
         model: FunctionalModel,
         config: Experiment,
         mesh: Mesh,
-        judge: Callable[[Outputs, Batch], dict[str, jax.Array]],
+        judge: Judge,
     ):
         self._config, self.model, self.mesh = config, model, mesh
 
@@ -141,9 +143,40 @@ class Scorer:
 
 
 @functools.lru_cache(maxsize=1)
-def make_scorer(config: Experiment, mesh: Mesh) -> Scorer:
-    """The scoring step; compiled once for a training and the evaluation that follows it."""
-    return Scorer(make_model(config), config, mesh, clip_scores)
+def make_scorer(config: Experiment, mesh: Mesh, judge: Judge | None = None) -> Scorer:
+    """The scoring step; compiled once for a training and the evaluation that follows it.
+
+    Args:
+        config: the experiment.
+        mesh: the devices.
+        judge: what is said of each clip; `clip_scores` by default.
+    """
+    return Scorer(make_model(config), config, mesh, judge or clip_scores)
+
+
+def described_scores(outputs: Outputs, batch: Batch) -> dict[str, jax.Array]:
+    """`clip_scores` and, beside them, what the detector has seen of each clip.
+
+    Returns:
+        features: [b d], the parts of `feature_sizes` joined; nan where a modality of the part is
+            missing.
+    """
+    video, audio = batch["has_video"], batch["has_audio"]
+    shared = [
+        masked_mean(x, outputs.align_mask) for x in (outputs.shared_video, outputs.shared_audio)
+    ]
+    parts = [
+        _where(video[:, None], outputs.specific_video),
+        _where(audio[:, None], outputs.specific_audio),
+        _where((video & audio)[:, None], jnp.concatenate([*shared, outputs.fused], axis=1)),
+    ]
+    return clip_scores(outputs, batch) | {"features": jnp.concatenate(parts, axis=1)}
+
+
+def feature_sizes(config: Experiment) -> dict[str, int]:
+    """How many of `described_scores`'s features speak of the picture, the sound, and of both."""
+    width = config.model.width
+    return {"video": width, "audio": width, "both": 3 * width}
 
 
 def clip_scores(outputs: Outputs, batch: Batch) -> dict[str, jax.Array]:

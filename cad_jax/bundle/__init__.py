@@ -1,0 +1,1 @@
+"""A detector that travels: its parameters, how its answers are to be read, and its model card."""
