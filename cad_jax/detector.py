@@ -60,9 +60,7 @@ class Detector:
     scorer: Scorer
 
     @classmethod
-    def load(
-        cls, model: str | os.PathLike[str] = DEFAULT, mesh: Mesh | None = None
-    ) -> "Detector":
+    def load(cls, model: str | os.PathLike[str] = DEFAULT, mesh: Mesh | None = None) -> "Detector":
         """The detector of a bundle; what is compiled for it is kept, see `run.compiled`.
 
         Args:

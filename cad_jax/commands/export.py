@@ -31,7 +31,7 @@ def _run(args: argparse.Namespace) -> None:
     detector = _of_run(args.run) if args.run else _of_bundle(args.model)
     program = write_export(args.output, *detector)
     size = sum(file.stat().st_size for file in args.output.iterdir())
-    merged = sum(name.endswith("/lora_b") for name in program.params)
+    apart = sum(name.endswith("/lora_b") for name in program.params)
     print(f"{args.output}  {size / 1e6:.1f} MB, for {', '.join(program.exported.platforms)}")
     print(
         f"{len(program.params)} arrays; {merged} adapters stay apart, as their base pass is needed"
@@ -46,10 +46,11 @@ def _of_run(workdir: pathlib.Path) -> tuple[Any, Any, Any, dict[str, Any]]:
     return run.config, run.params, run_preparation(workdir), {"step": run.step}
 
 
-def _of_bundle(folder: pathlib.Path) -> tuple[Any, Any, Any, dict[str, Any]]:
+def _of_bundle(model: str) -> tuple[Any, Any, Any, dict[str, Any]]:
     from cad_jax.bundle.files import read_bundle
+    from cad_jax.bundle.find import find_bundle
 
-    bundle = read_bundle(folder)
+    bundle = read_bundle(find_bundle(model))
     facts = {
         "notice": bundle.notice,
         "model_hash": bundle.model_hash,
@@ -63,6 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_parser(__doc__, "export")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--run", type=pathlib.Path, help="a run's --workdir")
-    source.add_argument("--model", type=pathlib.Path, help="a bundle")
+    source.add_argument("--model", help="a bundle, or the name of one that comes with this package")
     parser.add_argument("--output", type=pathlib.Path, required=True, help="folder to be made")
     return parser

@@ -82,7 +82,7 @@ def test_a_flipped_bit_is_refused(exported, tmp_path):
 
 
 def test_its_facts_are_those_of_the_program(exported):
-    program, folder = exported
+    _, folder = exported
     facts = json.loads((folder / "detector.json").read_text())
     assert facts["program"]["platforms"] == ["cpu", "cuda", "tpu"]
     assert facts["inputs"]["frames"] == {"shape": ["b", 5, 32, 32, 3], "dtype": "uint8"}
