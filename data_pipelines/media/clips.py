@@ -129,13 +129,13 @@ def _video_windows(
         )
     if tracking.num_frames == 0 and video.skipped:
         raise MediaError("too_short", "no picture is left where its sound is not silent")
-    unseen: dict[str, str] = {}
+    unseen: MediaError | None = None
     try:
         _check_tracking(tracking, info, settings)
     except MediaError as error:
         if audio is None or not settings.every_face:
             raise
-        unseen["unseen"] = str(error)
+        unseen = error
     # A sound file of its own says nothing of how much of the picture's file is lost.
     beside = audio if source.audio_path is None else None
     facts = _facts(info, audio, _missing_seconds(info, video.span, beside)) | video.facts
@@ -153,11 +153,16 @@ def _video_windows(
     if settings.every_face and audio is not None:
         end_s = span.end_s if span else audio.end_s
         heard = math.floor((end_s - video.span[0]) * FRAME_RATE + 1e-6) - video.skipped
+        facts |= {"unseen": str(unseen)} if unseen else {}
         for stretch in _unseen(tracking.tracks, max(heard, tracking.num_frames)):
             start, stop = (video.skipped + edge for edge in stretch)
-            yield from _sound_windows(
-                source, settings, facts | unseen, audio, video.span[0], start, stop
-            )
+            for record in _sound_windows(
+                source, settings, facts, audio, video.span[0], start, stop
+            ):
+                unseen = None
+                yield record
+        if unseen:  # and nothing to hear instead
+            raise unseen
 
 
 class _Video:

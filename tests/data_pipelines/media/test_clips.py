@@ -395,6 +395,9 @@ def test_without_a_face_the_sound_is_there_and_says_why_it_is_alone(tmp_path, gr
     silent = write_media(tmp_path / "b.mp4", [grey(90)] * 50)
     with pytest.raises(MediaError, match="no_face"):
         prepare_clip(source(silent), EVERY_FACE)
+    short = write_media(tmp_path / "c.mp4", [grey(90)] * 5, sound=tone(0.2))
+    with pytest.raises(MediaError, match="too_short"):
+        prepare_clip(source(short), EVERY_FACE)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
