@@ -27,6 +27,11 @@ class Failure:
     detail: str
 
 
+@dataclasses.dataclass(frozen=True)
+class _End:
+    """No more results of this task."""
+
+
 @dataclasses.dataclass
 class _Worker:
     process: BaseProcess
@@ -69,6 +74,57 @@ def run_isolated(
     finally:
         for worker in pool:
             _stop(worker)
+
+
+def stream_isolated(
+    function: Callable[[Task], Iterator[Result]], tasks: Sequence[Task], timeout_s: float
+) -> Iterator[Iterator[Result | Failure]]:
+    """Applies a function that yields to tasks, one after the other, in one process.
+
+    The process works ahead of its reader by what a pipe holds: memory does not grow with a task.
+
+    Args:
+        function: as for `run_isolated`, but a generator.
+        tasks: picklable.
+        timeout_s: how long the results of one task may be waited for, all together, before its
+            process is killed.
+
+    Yields:
+        For each task in order its results as they come, the last one a `Failure` where the process
+        ended. What is left unread when the next ones are asked for is dropped.
+
+    Raises:
+        Exception: as `run_isolated`.
+    """
+    worker = None
+    try:
+        for index in range(len(tasks)):
+            worker = worker or _start(function)
+            _give(worker, tasks, iter([index]), timeout_s)
+            yield _results(worker, timeout_s)
+            if worker.task >= 0:
+                _stop(worker)
+                worker = None
+    finally:
+        if worker:
+            _stop(worker)
+
+
+def _results(worker: _Worker, timeout_s: float) -> Iterator[Any]:
+    """What a worker's task yields; it is then idle, or has failed."""
+    left = timeout_s
+    while True:
+        asked = time.monotonic()
+        worker.deadline = asked + left
+        while not (done := _poll(worker, timeout_s)):
+            _sleep_until_something([worker])
+        left -= time.monotonic() - asked
+        if isinstance(done[0], _End):
+            worker.task = -1
+            return
+        yield done[0]
+        if isinstance(done[0], Failure):
+            return
 
 
 def _start(function: Callable) -> _Worker:
@@ -138,7 +194,12 @@ def _serve(pipe: Connection, function: Callable) -> None:
         except EOFError:
             return
         try:
-            answer = True, function(task)
+            result = function(task)
+            if isinstance(result, Iterator):
+                for item in result:
+                    pipe.send((True, item))
+                result = _End()
+            answer = True, result
         except Exception as error:
             answer = False, error
         pipe.send(answer)

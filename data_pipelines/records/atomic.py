@@ -51,6 +51,24 @@ def atomic_writer(path: str | os.PathLike[str]) -> Iterator[Callable[[bytes | me
 
 
 @contextlib.contextmanager
+def atomic_path(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """As `atomic_writer`, for a library that writes files itself: yields the name to write to.
+
+    Raises:
+        OSError: the file cannot be put in its place.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        with _naming(path):
+            partial.replace(path)
+            _sync_folder(path.parent)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
 def atomic_folder(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     """Yields an empty folder to fill, which becomes `folder` when the block ends without an error.
 

@@ -2,6 +2,7 @@ import dataclasses
 import pathlib
 import wave
 
+import cv2
 import numpy as np
 import pytest
 import simplejpeg
@@ -350,3 +351,62 @@ def test_real_clips_stand_still_in_their_crops(media):
         assert crops[0].shape == (224, 224, 1)
         assert np.abs(np.diff(mouths, n=2, axis=0)).mean() < 0.7
         assert (np.abs(mouths - [112, 150]) < 30).all()
+
+
+EVERY_FACE = dataclasses.replace(SETTINGS, every_face=True)
+
+
+@pytest.fixture(scope="module")
+def two_faces(tmp_path_factory, draw_face, write_media) -> pathlib.Path:
+    """1 s of one face, 1.2 s of two, sound for 3.6 s: the last 1.4 s show nobody."""
+    one = draw_face(width=320, centre=(90, 100), radius=50)
+    two = np.concatenate([one[:, :180], draw_face(width=200, centre=(110, 100), radius=40)], axis=1)
+    one = np.concatenate([one[:, :180], np.full((240, 200, 3), (70, 90, 110), np.uint8)], axis=1)
+    plain = np.full_like(two, 90)
+    path = tmp_path_factory.mktemp("two") / "two.mkv"
+    return write_media(
+        path, [one] * 25 + [two] * 30 + [plain] * 35, sound=tone(3.6),
+        codecs=("libx264", "pcm_s16le"),
+    )  # fmt: skip
+
+
+def test_every_face_has_its_records_and_sound_alone_the_rest(two_faces):
+    records = prepare_clip(source(two_faces), EVERY_FACE)
+    found = [(r.provenance.get("face"), r.start_ms, len(r.frames), r.has_audio) for r in records]
+    assert [row for row in found if row[0] == "0"] == [("0", 0, 25, True), ("0", 1000, 25, True)]
+    assert [row[:1] + row[2:] for row in found if row[0] == "1"] == [("1", 25, True)]
+    alone = [row for row in found if row[0] is None]
+    assert [row[2:] for row in alone] == [(0, True)]
+    assert alone[0][1] == pytest.approx(2200, abs=80)
+    assert len({record.clip_id for record in records}) == len(records)
+    largest = prepare_clip(source(two_faces), SETTINGS)
+    assert encoded(largest) == encoded(
+        [dataclasses.replace(r, clip_id=r.clip_id.replace("@0", ""), provenance={
+            key: value for key, value in r.provenance.items() if key != "face"
+        }) for r in records if r.provenance.get("face") == "0"]
+    )  # fmt: skip
+
+
+def test_without_a_face_the_sound_is_there_and_says_why_it_is_alone(tmp_path, grey, write_media):
+    path = write_media(tmp_path / "a.mp4", [grey(90)] * 50, sound=tone(2.0))
+    first, *_ = prepare_clip(source(path), EVERY_FACE)
+    assert (first.has_video, first.has_audio) == (False, True)
+    assert first.provenance["unseen"].startswith("no_face: none seen")
+    silent = write_media(tmp_path / "b.mp4", [grey(90)] * 50)
+    with pytest.raises(MediaError, match="no_face"):
+        prepare_clip(source(silent), EVERY_FACE)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_a_photo_is_a_window_that_stands_still(tmp_path, draw_face, suffix):
+    path = tmp_path / f"face.{suffix}"
+    cv2.imwrite(str(path), draw_face()[..., ::-1])
+    path = path.rename(path.with_suffix(".dat"))  # whatever it is called
+    (record,) = prepare_clip(source(path), EVERY_FACE)
+    assert (len(record.frames), record.has_audio) == (25, False)
+    assert (record.provenance["photo"], record.provenance["face"]) == ("yes", "0")
+    crops = [simplejpeg.decode_jpeg(jpeg).astype(float) for jpeg in record.frames]
+    assert np.abs(crops[0] - crops[-1]).mean() < 2  # the mesh trembles
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(MediaError, match=r"no_frames|not_media"):
+        prepare_clip(source(path), EVERY_FACE)
