@@ -16,8 +16,9 @@ from typing import Any, overload
 import numpy as np
 from jax.sharding import Mesh
 
+from cad_jax.bundle import DEFAULT
 from cad_jax.bundle.files import LoadedBundle, read_bundle
-from cad_jax.bundle.find import DEFAULT, find_bundle
+from cad_jax.bundle.find import find_bundle
 from cad_jax.run.compiled import keep_compiled
 from cad_jax.run.scoring import Scorer, Scores, described_scores, make_scorer
 from cad_jax.verdicts.decide import FileFacts, Windows, decide, undecided

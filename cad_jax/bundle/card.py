@@ -64,7 +64,7 @@ def _what(facts: CardFacts) -> Iterator[Block]:
     yield Heading("Limits")
     yield Text(
         "It knows the ways of forging that its training sets hold and no others. Input beyond its "
-        "domain (below) is to be answered with `cannot tell`; input within it may be misjudged all "
+        "domain (below) is to be answered with 'cannot tell'; input within it may be misjudged all "
         "the same, and intervals below only say how well it does on test clips of its own sets. "
         "Not a basis for any decision about a person."
     )

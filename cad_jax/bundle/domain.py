@@ -87,7 +87,7 @@ def fit_domain(
     columns = np.split(training, np.cumsum(list(sizes.values()))[:-1], axis=1)
     parts = {name: fit_gaussian(x) for name, x in zip(sizes, columns, strict=True)}
     unlimited = Domain(parts, np.inf)
-    limit = np.quantile(unlimited.distance(validation), WITHIN, method="higher")
+    limit = np.quantile(unlimited.distance(validation), WITHIN)
     return dataclasses.replace(unlimited, limit=float(limit))
 
 

@@ -3,13 +3,13 @@
 import os
 import pathlib
 
+from cad_jax.bundle import DEFAULT
 from cad_jax.bundle.files import INFO, BundleError
 from cad_jax.run.files import CHECKPOINTS
 from data_pipelines.errors import nearest
 from data_pipelines.records.lock import held
 
 MODELS = pathlib.Path(__file__).parent / "models"  # that come with the package, by name
-DEFAULT = "tiny"
 
 
 def find_bundle(model: str | os.PathLike[str] = DEFAULT) -> pathlib.Path:

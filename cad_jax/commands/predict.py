@@ -21,6 +21,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from cad_jax.bundle import DEFAULT
 from data_pipelines.commands.run import command_parser, run_cli
 from data_pipelines.errors import UserError
 

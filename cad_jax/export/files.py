@@ -52,10 +52,10 @@ def write_export(
     Raises:
         OSError: it cannot be written, or it holds something.
     """
-    host = jax.device_get(params)
-    program = make_program(config, host)
+    params = jax.device_put(jax.device_get(params), jax.devices()[0])
+    program = make_program(config, params)
     inputs = example_inputs(program.row)
-    scores = _scores(config, host, inputs)
+    scores = _scores(config, params, inputs)
     with atomic_folder(folder) as partial:
         (partial / PROGRAM).write_bytes(program.exported.serialize())
         write_arrays(program.params, partial / ARRAYS)

@@ -56,5 +56,5 @@ def test_about_one_in_a_hundred_of_validation_lies_beyond_and_strangers_do():
         for mean, count in ((0, 1000), (0, 500), (4, 100))
     )
     domain = fit_domain(training, validation, {"video": 2, "audio": 3})
-    assert np.sum(domain.distance(validation) > domain.limit) == 4
+    assert np.sum(domain.distance(validation) > domain.limit) == 5
     assert np.mean(domain.distance(strangers) > domain.limit) > 0.9
