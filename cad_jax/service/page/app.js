@@ -113,18 +113,16 @@ function timeline(ranges, seconds) {
 function show(verdict) {
   say("");
   const told = (part) => [WORDS[part.verdict] ?? part.verdict, { number: number(part.score) }];
-  const why = (part) => part.reasons.map((reason) => reason.message).join("; ");
   const parts = [
     element("p", WORDS[verdict.verdict] ?? verdict.verdict, `verdict ${verdict.verdict}`),
+    ...verdict.warnings.map((warning) => element("p", warning, "notice")),
     element("p", `${verdict.file}, score ${number(verdict.score)} of 0 to 1`, "unit"),
     list(verdict.reasons),
-    ...verdict.warnings.map((warning) => element("p", warning, "notice")),
   ];
   const modalities = Object.entries(verdict.modalities);
   if (modalities.length) {
-    const rows = modalities.map(([name, part]) => [PARTS[name] ?? name, ...told(part), why(part)]);
-    parts.push(element("h2", "What was judged"));
-    parts.push(table(["", "", { number: "score" }, ""], rows));
+    const rows = modalities.map(([name, part]) => [PARTS[name] ?? name, ...told(part)]);
+    parts.push(element("h2", "What was judged"), table(["", "", { number: "score" }], rows));
   }
   if (verdict.ranges.length) {
     parts.push(element("h2", "Where"));
@@ -138,11 +136,10 @@ function show(verdict) {
   }
   if (verdict.faces.length > 1) {
     const rows = verdict.faces.map((face) => [
-      `face ${face.track + 1}, ${number(face.start_s, 1)} to ${number(face.end_s, 1)} s`,
+      `face ${face.track}, ${number(face.start_s, 1)} to ${number(face.end_s, 1)} s`,
       ...told(face),
-      why(face),
     ]);
-    parts.push(element("h2", "Faces"), table(["", "", { number: "score" }, ""], rows));
+    parts.push(element("h2", "Faces"), table(["", "", { number: "score" }], rows));
   }
   parts.push(element("h2", "For the record"), record(verdict));
   answer.replaceChildren(...parts);
@@ -157,7 +154,9 @@ function record(verdict) {
     "file, sha256": verdict.sha256 ?? "–",
     detector: `${verdict.model.name}, ${verdict.model.sha256}`,
   };
-  for (const [name, value] of Object.entries(facts)) made.append(element("dt", name), element("dd", value));
+  for (const [name, value] of Object.entries(facts)) {
+    made.append(element("dt", name), element("dd", value));
+  }
   return made;
 }
 
