@@ -33,9 +33,7 @@ def _run(args: argparse.Namespace) -> None:
     size = sum(file.stat().st_size for file in args.output.iterdir())
     apart = sum(name.endswith("/lora_b") for name in program.params)
     print(f"{args.output}  {size / 1e6:.1f} MB, for {', '.join(program.exported.platforms)}")
-    print(
-        f"{len(program.params)} arrays; {merged} adapters stay apart, as their base pass is needed"
-    )
+    print(f"{len(program.params)} arrays; {apart} adapters not merged: their base pass is needed")
 
 
 def _of_run(workdir: pathlib.Path) -> tuple[Any, Any, Any, dict[str, Any]]:
