@@ -8,10 +8,12 @@ before it is judged, an example with its scores, and `score.py`, which needs jax
 safetensors alone.
 """
 
+import argparse
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from data_pipelines.commands.run import run_cli
+from data_pipelines.commands.run import command_parser, run_cli
 
 
 def main(argv: Sequence[str] | None = None) -> int:
