@@ -16,7 +16,9 @@ from typing import Any, overload
 import numpy as np
 from jax.sharding import Mesh
 
+from cad_jax.bundle import DEFAULT
 from cad_jax.bundle.files import LoadedBundle, read_bundle
+from cad_jax.bundle.find import find_bundle
 from cad_jax.run.compiled import keep_compiled
 from cad_jax.run.scoring import Scorer, Scores, described_scores, make_scorer
 from cad_jax.verdicts.decide import FileFacts, Windows, decide, undecided
@@ -59,23 +61,24 @@ class Detector:
     scorer: Scorer
 
     @classmethod
-    def load(cls, model: str | os.PathLike[str], mesh: Mesh | None = None) -> "Detector":
-        """The detector of a bundle.
-
-        What is compiled for it is kept, see `run.compiled`.
+    def load(
+        cls, model: str | os.PathLike[str] = DEFAULT, mesh: Mesh | None = None
+    ) -> "Detector":
+        """The detector of a bundle; what is compiled for it is kept, see `run.compiled`.
 
         Args:
-            model: a bundle's folder.
+            model: the name of one that comes with the package, a bundle's folder, or a run's, as
+                `find_bundle`.
             mesh: the devices; all by default.
 
         Raises:
             UserError: no bundle there, or a damaged one.
         """
         keep_compiled()
-        folder = pathlib.Path(model)
+        folder = find_bundle(model)
         bundle = read_bundle(folder, mesh)
         scorer = make_scorer(bundle.config, bundle.mesh, described_scores)
-        return cls(folder.resolve().name, bundle, scorer)
+        return cls(pathlib.Path(model).resolve().name, bundle, scorer)
 
     @overload
     def predict(
@@ -177,7 +180,7 @@ class Detector:
         )
 
 
-def load(model: str | os.PathLike[str]) -> Detector:
+def load(model: str | os.PathLike[str] = DEFAULT) -> Detector:
     """The detector of a bundle, as `Detector.load`."""
     return Detector.load(model)
 

@@ -8,9 +8,9 @@ Folders are searched for videos, sounds and photos. On a terminal the verdicts a
 people; with --json, or where the output is no terminal, a line of JSON a file, as
 cad_jax/verdicts/verdict.schema.json describes it.
 
-The exit code is 1 if a file is manipulated; else 2 after an error, files that cannot be opened among
-them; else 3 if a person should look at one: it is suspicious, or nothing can be told of it; else 0:
-nothing was found.
+The exit code is 1 if a file is manipulated; else 2 after an error, such as a file that cannot be
+opened; else 3 if a person should look at one: it is suspicious, or nothing can be told of it; else
+0: nothing was found.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from cad_jax.bundle import DEFAULT
 from data_pipelines.commands.run import command_parser, run_cli
 from data_pipelines.errors import UserError
 
@@ -138,7 +139,9 @@ def _shard(text: str) -> tuple[int, int]:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(__doc__, "predict")
     parser.add_argument("files", nargs="+", help="files, folders or patterns such as 'a/*.mp4'")
-    parser.add_argument("--model", required=True, help="a bundle's folder")
+    parser.add_argument(
+        "--model", default=DEFAULT, help="a bundle that comes along, a bundle's folder, or a run's"
+    )
     parser.add_argument("--json", action="store_true", help="lines of JSON on a terminal too")
     parser.add_argument("--timeout", type=float, default=900.0, help="per file, seconds")
     parser.add_argument(
