@@ -10,7 +10,7 @@ import itertools
 import math
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, overload
 
 import numpy as np
@@ -19,6 +19,7 @@ from jax.sharding import Mesh
 from cad_jax.bundle import DEFAULT
 from cad_jax.bundle.files import LoadedBundle, read_bundle
 from cad_jax.bundle.find import find_bundle
+from cad_jax.file_report.evidence import EvidenceCollector, Moment, describe
 from cad_jax.run.compiled import keep_compiled
 from cad_jax.run.scoring import Scorer, Scores, described_scores, make_scorer
 from cad_jax.verdicts.decide import FileFacts, Windows, decide, undecided
@@ -26,8 +27,8 @@ from cad_jax.verdicts.schema import FileVerdict, ModelFacts, Reason
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.benchmarks.files import printable
 from data_pipelines.loading.batch import ClipBatch
-from data_pipelines.loading.source import Sample
-from data_pipelines.loading.transforms import blank_row, clip_row
+from data_pipelines.loading.sample import Sample
+from data_pipelines.loading.transforms import ClipRow, blank_row, clip_row
 from data_pipelines.loading.window import Window
 from data_pipelines.media.container import file_sha256
 from data_pipelines.media.errors import MediaError
@@ -61,9 +62,7 @@ class Detector:
     scorer: Scorer
 
     @classmethod
-    def load(
-        cls, model: str | os.PathLike[str] = DEFAULT, mesh: Mesh | None = None
-    ) -> "Detector":
+    def load(cls, model: str | os.PathLike[str] = DEFAULT, mesh: Mesh | None = None) -> "Detector":
         """The detector of a bundle; what is compiled for it is kept, see `run.compiled`.
 
         Args:
@@ -121,6 +120,33 @@ class Detector:
                 file may hang or kill; the calling script then needs `if __name__ == "__main__"`.
                 None decodes in this process.
         """
+        return (verdict for verdict, _ in self._judged(paths, timeout_s, lambda: None))
+
+    def reports(
+        self, paths: Iterable[str | os.PathLike[str]], timeout_s: float | None = None
+    ) -> Iterator[tuple[FileVerdict, list[Moment]]]:
+        """As `verdicts`, and with each what a report shows beside it, see `file_report.evidence`.
+
+        Pictures of a few windows are kept, sound and scores of all: 10 kB a second of the file.
+        """
+        for verdict, evidence in self._judged(paths, timeout_s, EvidenceCollector):
+            assert evidence is not None
+            yield verdict, evidence.moments
+
+    def scores(self, batch: ClipBatch) -> Scores:
+        """Scores of a batch of prepared clips, see `run.scoring.described_scores`; no padding rows.
+
+        Args:
+            batch: as `data_pipelines.loading` makes it, of a size that the devices divide.
+        """
+        return self.scorer.batch(self.bundle.params, batch)
+
+    def _judged(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        timeout_s: float | None,
+        collector: Callable[[], EvidenceCollector | None],
+    ) -> Iterator[tuple[FileVerdict, EvidenceCollector | None]]:
         seconds = self.bundle.config.data.clip.seconds
         stride = max(round(seconds * (1 - OVERLAP) * FRAME_RATE), 1) / FRAME_RATE
         settings = dataclasses.replace(
@@ -131,17 +157,12 @@ class Detector:
             for path in map(pathlib.Path, paths)
         ]
         for source, clips in zip(sources, _clips(sources, settings, timeout_s), strict=True):
-            yield self._verdict(source.path, clips)
+            evidence = collector()
+            yield self._verdict(source.path, clips, evidence), evidence
 
-    def scores(self, batch: ClipBatch) -> Scores:
-        """Scores of a batch of prepared clips, see `run.scoring.described_scores`; no padding rows.
-
-        Args:
-            batch: as `data_pipelines.loading` makes it, of a size that the devices divide.
-        """
-        return self.scorer.batch(self.bundle.params, batch)
-
-    def _verdict(self, path: pathlib.Path, clips: Iterator[ClipRecord]) -> FileVerdict:
+    def _verdict(
+        self, path: pathlib.Path, clips: Iterator[ClipRecord], evidence: EvidenceCollector | None
+    ) -> FileVerdict:
         model = ModelFacts(self.name, self.bundle.model_hash)
         warnings = (self.bundle.notice,)
         parts: list[Windows] = []
@@ -149,7 +170,7 @@ class Detector:
         try:
             while chunk := list(itertools.islice(clips, WINDOWS_AT_A_TIME)):
                 facts = facts or chunk[0].provenance
-                parts.append(self._judge(chunk))
+                parts.append(self._judge(chunk, evidence))
         except MediaError as error:
             note = Reason(error.reason, error.detail)
             found = FileFacts(printable(str(path)), None, _sha256(path), (note,))
@@ -159,14 +180,21 @@ class Detector:
         known = _facts(path, windows, facts)
         return decide(windows, self.bundle.operating, known, model, warnings)
 
-    def _judge(self, clips: list[ClipRecord]) -> Windows:
+    def _judge(self, clips: list[ClipRecord], evidence: EvidenceCollector | None) -> Windows:
         """What the detector says of at most `WINDOWS_AT_A_TIME` records, each one window."""
         spec = self.bundle.config.data.clip
         rows = [clip_row(Sample(0, clip), spec, Window(0), -1) for clip in clips]
         size = math.lcm(WINDOWS_AT_A_TIME, self.scorer.mesh.size)
-        rows += [blank_row(spec, -1)] * (size - len(rows))
-        batch = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+        padded = rows + [blank_row(spec, -1)] * (size - len(rows))
+        batch = {key: np.stack([row[key] for row in padded]) for key in rows[0]}
         scores = self.scores(batch)  # type: ignore[arg-type]
+        windows = self._windows(clips, scores)
+        if evidence is not None:
+            for index, row in enumerate(rows):
+                evidence.add(self._moment(row, scores, windows, index))
+        return windows
+
+    def _windows(self, clips: list[ClipRecord], scores: Scores) -> Windows:
         faces = [clip.provenance if clip.has_video else {} for clip in clips]
         starts = np.array([clip.start_ms / 1000 for clip in clips])
         return Windows(
@@ -177,6 +205,25 @@ class Detector:
             scores={head: scores[head].astype(np.float64) for head in HEADS},
             offset_ms=scores["best_offset_ms"].astype(np.float64),
             distance=self.bundle.operating.domain.distance(scores["features"]),
+        )
+
+    def _moment(self, row: ClipRow, scores: Scores, windows: Windows, index: int) -> Moment:
+        """A window as evidence, its scores calibrated as far as they can be."""
+        operating = self.bundle.operating
+        calibrated = {
+            head: float(operating.calibrated(head, of[index : index + 1])[0])
+            for head, of in windows.scores.items()
+            if head in operating.temperatures
+        }
+        start_s, face = float(windows.start_s[index]), int(windows.face[index])
+        return describe(
+            row,
+            {name: np.asarray(values[index]) for name, values in scores.items()},
+            calibrated,
+            start_s=start_s,
+            seconds=float(windows.end_s[index]) - start_s,
+            face=face if face >= 0 else None,
+            distance=float(windows.distance[index]) / operating.domain.limit,
         )
 
 

@@ -2,11 +2,13 @@
 
     cad-predict clip.mp4
     cad-predict clips/ 'more/*.webm' --json
+    cad-predict clip.mp4 --html=report.html
     cad-predict clips/ --shard=0/4 --output=results-0.parquet
 
 Folders are searched for videos, sounds and photos. On a terminal the verdicts are a table for
 people; with --json, or where the output is no terminal, a line of JSON a file, as
-cad_jax/verdicts/verdict.schema.json describes it.
+cad_jax/verdicts/verdict.schema.json describes it. --html writes the report on one file, or into a
+folder those on all.
 
 The exit code is 1 if a file is manipulated; else 2 after an error, such as a file that cannot be
 opened; else 3 if a person should look at one: it is suspicious, or nothing can be told of it; else
@@ -14,6 +16,7 @@ opened; else 3 if a person should look at one: it is suspicious, or nothing can 
 """
 
 import argparse
+import collections
 import glob
 import json
 import pathlib
@@ -39,9 +42,10 @@ def _predict(args: argparse.Namespace) -> int:
     files = [*expanded(args.files)][args.shard[0] :: args.shard[1]]
     from absl import logging  # here and below: --help needs neither JAX nor a decoder
 
+    logging.set_verbosity(logging.ERROR)  # before what it is about is imported
+
     from cad_jax.detector import Detector
 
-    logging.set_verbosity(logging.ERROR)
     detector = Detector.load(args.model)
     if args.output:
         return _collect(detector, files, args)
@@ -56,7 +60,8 @@ def _show(detector: Any, files: list[pathlib.Path], args: argparse.Namespace) ->
     if table:
         print(heading())
     codes = []
-    for verdict in detector.verdicts(files, args.timeout):
+    plain = detector.verdicts(files, args.timeout)
+    for verdict in _reported(detector, files, args) if args.html else plain:
         said = verdict.to_json()
         codes.append(exit_code(said))
         shown = lines(verdict) if table else [json.dumps(said, allow_nan=False)]
@@ -66,10 +71,46 @@ def _show(detector: Any, files: list[pathlib.Path], args: argparse.Namespace) ->
     return worst_code(codes)
 
 
+def _reported(detector: Any, files: list[pathlib.Path], args: argparse.Namespace) -> Iterator[Any]:
+    """Verdicts, after the page of each is written."""
+    import shlex
+
+    from cad_jax.file_report.page import Evidence, write_page
+    from data_pipelines.media.errors import MediaError
+    from data_pipelines.media.provenance import read_provenance
+
+    pages = report_paths(files, args.html)
+    reports = detector.reports(files, args.timeout)
+    for path, page, (verdict, moments) in zip(files, pages, reports, strict=True):
+        command = shlex.join(["cad-predict", str(path), f"--model={args.model}"])
+        try:
+            provenance = read_provenance(path)
+        except MediaError:
+            provenance = None
+        write_page(verdict, Evidence(moments, provenance, command), page)
+        yield verdict
+
+
+def report_paths(files: Sequence[pathlib.Path], target: pathlib.Path) -> list[pathlib.Path]:
+    """Where the page of each file goes: one into `target`, several into the folder of that name.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    if len(files) == 1 and not target.is_dir():
+        return [target]
+    target.mkdir(parents=True, exist_ok=True)
+    seen: collections.Counter[str] = collections.Counter()
+    pages = []
+    for path in files:
+        seen[path.name] += 1
+        number = f"-{seen[path.name]}" if seen[path.name] > 1 else ""
+        pages.append(target / f"{path.name}{number}.html")
+    return pages
+
+
 def _collect(detector: Any, files: list[pathlib.Path], args: argparse.Namespace) -> int:
     """Judges what the output lacks, and says what it then holds."""
-    import collections
-
     from tqdm import tqdm
 
     from cad_jax.verdicts.results import open_results
@@ -147,7 +188,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--shard", type=_shard, default=(0, 1), metavar="i/n", help="only every n-th file from i on"
     )
-    parser.add_argument(
+    into = parser.add_mutually_exclusive_group()
+    into.add_argument(
+        "--html", type=pathlib.Path, help="a file, or a folder, for reports to look at"
+    )
+    into.add_argument(
         "--output", type=pathlib.Path, help="a Parquet file for the verdicts; goes on with it"
     )
     return parser

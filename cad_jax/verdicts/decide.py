@@ -193,8 +193,8 @@ def _faces(windows: Windows, talking: Rows, judge) -> Iterator[tuple[FaceVerdict
         yield (
             FaceVerdict(
                 track=track,
-                start_s=float(windows.start_s[rows].min()),
-                end_s=float(windows.end_s[rows].max()),
+                start_s=_rounded(windows.start_s[rows].min()),
+                end_s=_rounded(windows.end_s[rows].max()),
                 face_px=width,
                 speaking=_rounded(talking[rows][heard].mean()) if heard.any() else None,
                 verdict=judged.verdict,

@@ -99,9 +99,16 @@ def _open(source: ClipSource, limits: MediaLimits) -> tuple[MediaInfo, AudioTrac
 
 
 def windows(length: int, settings: PrepareSettings) -> list[tuple[int, int]]:
-    """Start and stop frames of the windows of a stretch; the last may be shorter."""
+    """Start and stop frames of the windows of a stretch.
+
+    What is left behind the last whole one is a shorter window; for a verdict, which compares
+    windows, a whole one that ends where the stretch does.
+    """
     size = round(settings.window_s * FRAME_RATE)
     step = round(settings.stride_s * FRAME_RATE)
+    if settings.every_face and length > size:
+        starts = [*range(0, length - size, step), length - size]
+        return [(start, start + size) for start in starts]
     found = []
     for start in range(0, length, step):
         stop = min(start + size, length)
