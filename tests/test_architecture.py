@@ -79,10 +79,6 @@ ALLOWED = {
         "bundle file_report run verdicts data_pipelines.benchmarks data_pipelines.loading "
         "data_pipelines.media data_pipelines.preparation data_pipelines.records"
     ),
-    "cad_jax.file_report": (
-        "bundle evaluation run verdicts data_pipelines.documents data_pipelines.loading "
-        "data_pipelines.media data_pipelines.records"
-    ),
     "cad_jax.lab": (
         "data flops losses models numerics parallel run settings telemetry training weights "
         "data_pipelines.audit data_pipelines.errors data_pipelines.loading data_pipelines.records"
