@@ -22,7 +22,6 @@ from cad_jax.settings.experiment import Experiment
 from cad_jax.types import Batch, Outputs
 from data_pipelines.errors import UserError
 from data_pipelines.loading.batch import ClipBatch
-from data_pipelines.loading.pipeline import evaluation_batches
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.loading.views import View, centred
 from data_pipelines.records.clip import FRAME_RATE
@@ -129,6 +128,8 @@ class Scorer:
                 yield {name: values[order] for name, values in scores.items()}
 
     def _batches(self, source: TFRecordSource, views: Sequence[View]) -> Iterator[ClipBatch]:
+        from data_pipelines.loading.pipeline import evaluation_batches  # a second; files need none
+
         return iter(
             evaluation_batches(
                 source,
