@@ -19,7 +19,7 @@ from jax.sharding import Mesh
 from cad_jax.bundle import DEFAULT
 from cad_jax.bundle.files import LoadedBundle, read_bundle
 from cad_jax.bundle.find import find_bundle
-from cad_jax.file_report.evidence import EvidenceCollector, Moment, describe
+from cad_jax.file_report.evidence import EvidenceCollector, Moment, moments_of
 from cad_jax.run.compiled import keep_compiled
 from cad_jax.run.scoring import Scorer, Scores, described_scores, make_scorer
 from cad_jax.verdicts.decide import FileFacts, Windows, decide, undecided
@@ -28,7 +28,7 @@ from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.benchmarks.files import printable
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.sample import Sample
-from data_pipelines.loading.transforms import ClipRow, blank_row, clip_row
+from data_pipelines.loading.transforms import blank_row, clip_row
 from data_pipelines.loading.window import Window
 from data_pipelines.media.container import file_sha256
 from data_pipelines.media.errors import MediaError
@@ -190,8 +190,8 @@ class Detector:
         scores = self.scores(batch)  # type: ignore[arg-type]
         windows = self._windows(clips, scores)
         if evidence is not None:
-            for index, row in enumerate(rows):
-                evidence.add(self._moment(row, scores, windows, index))
+            for moment in moments_of(rows, scores, windows, self.bundle.operating):
+                evidence.add(moment)
         return windows
 
     def _windows(self, clips: list[ClipRecord], scores: Scores) -> Windows:
@@ -205,25 +205,6 @@ class Detector:
             scores={head: scores[head].astype(np.float64) for head in HEADS},
             offset_ms=scores["best_offset_ms"].astype(np.float64),
             distance=self.bundle.operating.domain.distance(scores["features"]),
-        )
-
-    def _moment(self, row: ClipRow, scores: Scores, windows: Windows, index: int) -> Moment:
-        """A window as evidence, its scores calibrated as far as they can be."""
-        operating = self.bundle.operating
-        calibrated = {
-            head: float(operating.calibrated(head, of[index : index + 1])[0])
-            for head, of in windows.scores.items()
-            if head in operating.temperatures
-        }
-        start_s, face = float(windows.start_s[index]), int(windows.face[index])
-        return describe(
-            row,
-            {name: np.asarray(values[index]) for name, values in scores.items()},
-            calibrated,
-            start_s=start_s,
-            seconds=float(windows.end_s[index]) - start_s,
-            face=face if face >= 0 else None,
-            distance=float(windows.distance[index]) / operating.domain.limit,
         )
 
 

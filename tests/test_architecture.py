@@ -72,8 +72,8 @@ ALLOWED = {
         "data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.file_report": (
-        "evaluation verdicts data_pipelines.documents data_pipelines.loading data_pipelines.media "
-        "data_pipelines.records"
+        "bundle evaluation run verdicts data_pipelines.documents data_pipelines.loading "
+        "data_pipelines.media data_pipelines.records"
     ),
     "cad_jax.detector": (
         "bundle file_report run verdicts data_pipelines.benchmarks data_pipelines.loading "

@@ -13,9 +13,10 @@ from cad_jax.bundle.operating import Labelled, Operating, fit_operating
 from cad_jax.data import build_data, open_evaluation, open_training
 from cad_jax.evaluation import groups
 from cad_jax.evaluation.evaluate import score_table
+from cad_jax.run.appearance import SIZES
 from cad_jax.run.placement import LoadedRun, load_run
 from cad_jax.run.preparation import run_preparation
-from cad_jax.run.scoring import Scorer, Scores, described_scores, feature_sizes, make_scorer
+from cad_jax.run.scoring import Scorer, Scores, described_scores, make_scorer
 from data_pipelines.loading.source import TFRecordSource
 
 MOST_CLIPS = 20_000  # of the training split, evenly taken, that the domain is fitted on
@@ -75,7 +76,7 @@ def _measure(run: LoadedRun) -> tuple[Operating, tuple[Declined, ...]]:
     seen = _score(scorer, run, training.subset(range(0, len(training), every)), data.train_split)
     source = open_evaluation(data, data.validation_split)
     scores = _score(scorer, run, source, data.validation_split)
-    domain = fit_domain(seen["features"], scores["features"], feature_sizes(run.config))
+    domain = fit_domain(seen["features"], scores["features"], SIZES)
     operating = fit_operating(dict(_labelled(source, scores)), domain)
     tests = ((name, open_evaluation(data, name)) for name in data.test_splits)
     others = {name: _score(scorer, run, source, name) for name, source in tests}

@@ -6,13 +6,16 @@ Owns the structure and how much of it is kept: whatever a file's length, picture
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import librosa
 import numpy as np
 import simplejpeg
 from jaxtyping import Float, UInt8
 
+from cad_jax.bundle.operating import Operating
+from cad_jax.run.scoring import Scores
+from cad_jax.verdicts.decide import Windows
 from data_pipelines.loading.transforms import ClipRow
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
 
@@ -21,7 +24,7 @@ MELS, SLICES_PER_SECOND = 64, FRAME_RATE
 FLOOR_DB, STEP_DB = -70.0, 0.4  # of the spectrogram's bytes
 _JPEG_QUALITY = 80
 
-Scores = Mapping[str, np.ndarray]  # of one window, as `run.scoring.described_scores` gives them
+_NOTHING = np.zeros(0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,46 +72,42 @@ class Moment:
     mel: UInt8[np.ndarray, "m n"]
 
 
-def describe(
-    row: ClipRow,
-    scores: Scores,
-    calibrated: Mapping[str, float],
-    *,
-    start_s: float,
-    seconds: float,
-    face: int | None,
-    distance: float,
-) -> Moment:
-    """A window as evidence.
+def moments_of(
+    rows: Sequence[ClipRow], scores: Scores, windows: Windows, operating: Operating
+) -> Iterator[Moment]:
+    """Judged windows as evidence.
 
     Args:
-        row: what the detector was given.
-        scores: what it said, as it said it.
-        calibrated: `Moment.scores`.
-        start_s: when the window starts.
-        seconds: how long it is.
-        face, distance: as in `Moment`.
+        rows: what the detector was given.
+        scores: what it said of the rows, as `run.scoring.described_scores`.
+        windows: the same, as the verdict takes them.
+        operating: how its scores are to be read.
     """
-    seen, heard = row["frame_mask"], bool(row["has_audio"])
-    times = start_s + row["frame_times"]
-    picked = np.flatnonzero(seen) if row["has_video"] else []
-    sound = np.isfinite(scores["timeline_audio"]) & heard
-    curve = scores["sync_curve"] if heard and row["has_video"] else np.zeros(0)
-    return Moment(
-        start_s,
-        start_s + seconds,
-        face,
-        dict(calibrated),
-        distance,
-        tuple(
-            SeenFrame(float(times[i]), _jpeg(row["frames"][i]), float(scores["timeline_video"][i]))
-            for i in picked
-        ),
-        np.asarray(curve, np.float64),
-        times[sound].astype(np.float64),
-        scores["timeline_audio"][sound].astype(np.float64),
-        spectrogram(row["waveform"]) if heard else np.zeros((MELS, 0), np.uint8),
-    )
+    limit = operating.domain.limit
+    read = {
+        head: operating.calibrated(head, windows.scores[head]) for head in operating.temperatures
+    }
+    for index, row in enumerate(rows):
+        start, face = float(windows.start_s[index]), int(windows.face[index])
+        times = start + row["frame_times"].astype(np.float64)
+        seen, heard = bool(row["has_video"]), bool(row["has_audio"])
+        evidence = scores["timeline_video"][index]
+        sounding = np.isfinite(scores["timeline_audio"][index]) & heard
+        yield Moment(
+            start,
+            float(windows.end_s[index]),
+            face if face >= 0 else None,
+            {head: float(values[index]) for head, values in read.items()},
+            float(windows.distance[index]) / limit,
+            tuple(
+                SeenFrame(float(times[k]), _jpeg(row["frames"][k]), float(evidence[k]))
+                for k in np.flatnonzero(row["frame_mask"] & seen)
+            ),
+            scores["sync_curve"][index].astype(np.float64) if seen and heard else _NOTHING,
+            times[sounding],
+            scores["timeline_audio"][index][sounding].astype(np.float64),
+            spectrogram(row["waveform"]) if heard else np.zeros((MELS, 0), np.uint8),
+        )
 
 
 class EvidenceCollector:
@@ -133,10 +132,11 @@ class EvidenceCollector:
                 self.moments[number] = dataclasses.replace(self.moments[number], frames=())
 
     def _worth_showing(self, pictured: list[int]) -> list[int]:
-        """Half of them the most suspicious, half evenly over the time."""
+        """Half of them the most suspicious, half one of each equal part of the time."""
         half = MOST_PICTURED // 2
         suspicious = sorted(pictured, key=lambda n: -suspicion(self.moments[n]))[:half]
-        return [*suspicious, *pictured[:: math.ceil(len(pictured) / half)]]
+        size = math.ceil(len(self.moments) / half)
+        return [*suspicious, *{n // size: n for n in pictured}.values()]
 
 
 def suspicion(moment: Moment) -> float:

@@ -48,8 +48,9 @@ def experiment_mesh(
     return make_mesh(config.mesh.data, config.mesh.fsdp, devices, slices=config.mesh.slices)
 
 
+@functools.lru_cache(maxsize=4)
 def make_model(config: Experiment) -> FunctionalModel:
-    """The detector's structure; makes no arrays."""
+    """The detector's structure; makes no arrays. Kept, as it takes a second of tracing."""
     return FunctionalModel.create(
         lambda rngs: CAD(config.model, rngs=rngs, contrast=config.loss.contrast)
     )

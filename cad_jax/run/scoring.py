@@ -14,15 +14,14 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from cad_jax.models.functional import FunctionalModel, Params
-from cad_jax.models.tracks import masked_mean
 from cad_jax.parallel import hosts
 from cad_jax.parallel.mesh import check_divides, put_batch, replicated
+from cad_jax.run.appearance import appearance
 from cad_jax.run.placement import make_model
 from cad_jax.settings.experiment import Experiment
 from cad_jax.types import Batch, Outputs
 from data_pipelines.errors import UserError
 from data_pipelines.loading.batch import ClipBatch
-from data_pipelines.loading.pipeline import evaluation_batches
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.loading.views import View, centred
 from data_pipelines.records.clip import FRAME_RATE
@@ -129,6 +128,8 @@ class Scorer:
                 yield {name: values[order] for name, values in scores.items()}
 
     def _batches(self, source: TFRecordSource, views: Sequence[View]) -> Iterator[ClipBatch]:
+        from data_pipelines.loading.pipeline import evaluation_batches  # a second; files need none
+
         return iter(
             evaluation_batches(
                 source,
@@ -155,28 +156,12 @@ def make_scorer(config: Experiment, mesh: Mesh, judge: Judge | None = None) -> S
 
 
 def described_scores(outputs: Outputs, batch: Batch) -> dict[str, jax.Array]:
-    """`clip_scores` and, beside them, what the detector has seen of each clip.
+    """`clip_scores`, and by what each clip is held against those that the detector knows.
 
     Returns:
-        features: [b d], the parts of `feature_sizes` joined; nan where a modality of the part is
-            missing.
+        features: [b d], see `run.appearance.appearance`.
     """
-    video, audio = batch["has_video"], batch["has_audio"]
-    shared = [
-        masked_mean(x, outputs.align_mask) for x in (outputs.shared_video, outputs.shared_audio)
-    ]
-    parts = [
-        _where(video[:, None], outputs.specific_video),
-        _where(audio[:, None], outputs.specific_audio),
-        _where((video & audio)[:, None], jnp.concatenate([*shared, outputs.fused], axis=1)),
-    ]
-    return clip_scores(outputs, batch) | {"features": jnp.concatenate(parts, axis=1)}
-
-
-def feature_sizes(config: Experiment) -> dict[str, int]:
-    """How many of `described_scores`'s features speak of the picture, the sound, and of both."""
-    width = config.model.width
-    return {"video": width, "audio": width, "both": 3 * width}
+    return clip_scores(outputs, batch) | {"features": appearance(batch)}
 
 
 def clip_scores(outputs: Outputs, batch: Batch) -> dict[str, jax.Array]:

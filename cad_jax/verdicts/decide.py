@@ -7,12 +7,11 @@ varies less than one window does, so that the thresholds of windows are on the s
 finds what is forged for a moment; it is the score of one window that would be as rare as the
 highest of so many (`rarity`).
 
-From the score that 1 % of genuine windows reach, a part is manipulated, from that of 10 % on
-suspicious; where validation has too few genuine clips to tell so low a rate, the lowest that it can
-tell stands for both. A peak that is rarer than validation can measure is suspicious, never
-manipulated. A file is what its worst part is. The rates hold for a part: a file of several parts
-and faces is called manipulated by mistake up to as many times as often. Where the median window
-lies outside of the detector's domain, nothing is said.
+A file is what its worst part is, so that the rates of the parts add up. Manipulated is a part whose
+score 1 % of genuine files of as many parts would reach in any of them, suspicious one that 10 %
+would; where validation has too few genuine clips to tell so low a rate, the lowest that it can tell
+stands for it. What is rarer than validation can measure is suspicious, never manipulated. Where the
+median window lies outside of the detector's domain, nothing is said.
 """
 
 import dataclasses
@@ -24,10 +23,12 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 
 from cad_jax.bundle.operating import Operating
-from cad_jax.verdicts.rarity import Rarity
+from cad_jax.verdicts.rarity import Rarity, shared
 from cad_jax.verdicts.schema import (
+    MODALITIES,
     FaceVerdict,
     FileVerdict,
+    Modality,
     ModalityVerdict,
     ModelFacts,
     Reason,
@@ -35,7 +36,7 @@ from cad_jax.verdicts.schema import (
     Verdict,
 )
 
-MANIPULATED, SUSPICIOUS = 0.01, 0.1  # rates at which genuine windows may be called so
+MANIPULATED, SUSPICIOUS = 0.01, 0.1  # rates at which genuine files may be called so
 MIN_FACE_PX = 32  # narrower faces are blown up too far to say anything of
 
 Part = Literal["video", "audio", "sync", "fused"]
@@ -116,28 +117,32 @@ def decide(
         operating: how the detector's scores are to be read.
         facts, model, warnings: as they are.
     """
-    judge = functools.partial(_judge, windows, operating)
     talking = speaking(windows)
+    rows: dict[Part, Rows] = {
+        "audio": talking | (windows.face < 0),
+        "sync": talking,
+        "fused": talking,
+    }
+    judged_faces = np.unique(windows.face[(windows.face >= 0) & (windows.face_px >= MIN_FACE_PX)])
+    tests = len(judged_faces) + sum(_says(windows, part, of).any() for part, of in rows.items())
+    judge = functools.partial(_judge, windows, operating, int(tests))
     faces = dict(_faces(windows, talking, judge))
     large = [judged for face, judged in faces.items() if face.face_px >= MIN_FACE_PX]
-    heard = talking | (windows.face < 0)
-    found = {
-        "video": max(large, key=_badness, default=None),
-        "audio": judge("audio", heard),
-        "sync": judge("sync", talking),
-        "fused": judge("fused", talking & np.isfinite(windows.scores["p_mismatch"])),
-    }
+    found = {"video": max(large, key=_badness, default=None)}
+    found |= {part: judge(part, of) for part, of in rows.items()}
     parts = {name: judged for name, judged in found.items() if judged is not None}
     notes = facts.notes + _small(list(faces))
     verdict, score, reasons, ranges = _worst(parts, large)
-    modalities = {name: parts[name] for name in parts if name != "fused"}
+    modalities: dict[Modality, ModalityVerdict] = {
+        name: ModalityVerdict(*parts[name][:3]) for name in MODALITIES if name in parts
+    }
     offsets = windows.offset_ms[talking & np.isfinite(windows.offset_ms)]
     return FileVerdict(
         file=facts.file,
         verdict=verdict,
         score=score,
         reasons=(*reasons, *notes),
-        modalities={name: ModalityVerdict(*judged[:3]) for name, judged in modalities.items()},
+        modalities=modalities,
         faces=tuple(faces),
         ranges=ranges,
         sync_offset_ms=float(np.median(offsets)) if offsets.size else None,
@@ -186,9 +191,8 @@ def _faces(windows: Windows, talking: Rows, judge) -> Iterator[tuple[FaceVerdict
     for track in np.unique(windows.face[windows.face >= 0]).tolist():
         rows = windows.face == track
         width = int(windows.face_px[rows][0])
-        judged = judge("video", rows, face=track)
-        if width < MIN_FACE_PX:
-            judged = _Judged("cannot_tell", None, (_too_small(width),))
+        small = _Judged("cannot_tell", None, (_too_small(width),))
+        judged = small if width < MIN_FACE_PX else judge("video", rows, face=track)
         heard = np.isfinite(windows.scores["p_mismatch"][rows])
         yield (
             FaceVerdict(
@@ -205,12 +209,21 @@ def _faces(windows: Windows, talking: Rows, judge) -> Iterator[tuple[FaceVerdict
         )
 
 
+def _says(windows: Windows, part: Part, rows: Rows) -> Rows:
+    """Those of the windows that say something of a part."""
+    return rows & np.isfinite(windows.scores[_HEADS[part]])
+
+
 def _judge(
-    windows: Windows, operating: Operating, part: Part, rows: Rows, face: int | None = None
+    windows: Windows,
+    operating: Operating,
+    tests: int,
+    part: Part,
+    rows: Rows,
+    face: int | None = None,
 ) -> _Judged | None:
-    """What some windows say of a part; None where they say nothing."""
-    head = _HEADS[part]
-    rows = rows & np.isfinite(windows.scores[head])
+    """What some windows say of one of the file's `tests` parts; None where they say nothing."""
+    head, rows = _HEADS[part], _says(windows, part, rows)
     if not rows.any():
         return None
     title = _TITLES[part] + (f" of face {face}" if face is not None else "")
@@ -223,28 +236,34 @@ def _judge(
         return _Judged("cannot_tell", None, (Reason("out_of_domain", message),))
     values = operating.calibrated(head, windows.scores[head][rows])
     spans = np.stack([windows.start_s[rows], windows.end_s[rows]], axis=1)
-    return _judged(part, title, values, spans, Rarity(operating.thresholds[head]))
+    return _judged(part, title, tests, values, spans, Rarity(operating.thresholds[head]))
 
 
 def _judged(
-    part: Part, title: str, values: Values, spans: Float64[np.ndarray, "n 2"], rarity: Rarity
+    part: Part,
+    title: str,
+    tests: int,
+    values: Values,
+    spans: Float64[np.ndarray, "n 2"],
+    rarity: Rarity,
 ) -> _Judged:
     count = len(values)
     rates = np.maximum([MANIPULATED, SUSPICIOUS], rarity.least)
-    strict, lenient = rarity.score(rates).tolist()
+    strict, lenient = rarity.score(shared(rates, tests)).tolist()
     mean, peaks = float(values.mean()), rarity.among(values, count)
     score = max(mean, float(peaks.max()))
     if score < lenient:
         return _Judged("authentic", _rounded(score), ())
-    sure = mean >= strict or (score >= strict and rarity.measured(float(rates[0]), count))
+    windows_of = 1 if mean >= strict else count
+    sure = score >= strict and rarity.measured(float(shared(rates[:1], tests * windows_of)[0]))
     verdict: Verdict = "manipulated" if sure else "suspicious"
     through = mean >= lenient
     where = "all through" if through else f"in one of {count} windows"
     least, share = (strict, rates[0]) if sure else (lenient, rates[1])
-    said = f"{title} scores {score:.2f} {where}; {share:.0%} of genuine windows reach {least:.2f}"
+    said = f"{title} scores {score:.2f} {where}; {share:.0%} of genuine files reach {least:.2f}"
     reasons = [Reason(f"{part}_{verdict}", said)]
-    if not sure and score >= strict and not through:
-        rarer = f"so high a peak of {count} windows is rarer than validation could measure"
+    if not sure and score >= strict:
+        rarer = "that is rarer than validation could measure"
         reasons.append(Reason("beyond_validation", rarer))
     marked = values >= lenient if through else peaks >= lenient
     ranges = tuple(merged(part, spans[marked], values[marked]))
@@ -254,22 +273,21 @@ def _judged(
 def merged(part: Part, spans: Float64[np.ndarray, "n 2"], scores: Values) -> Iterator[TimeRange]:
     """Ranges of time without those that meet; each with its highest score."""
     order = np.argsort(spans[:, 0], kind="stable")
-    start = end = top = None
-    for (begin, stop), score in zip(spans[order].tolist(), scores[order].tolist(), strict=True):
-        if end is not None and begin <= end:
-            end, top = max(end, stop), max(top, score)
-            continue
-        if end is not None:
-            yield TimeRange(_rounded(start), _rounded(end), _rounded(top), part)
-        start, end, top = begin, stop, score
-    if end is not None:
-        yield TimeRange(_rounded(start), _rounded(end), _rounded(top), part)
+    held: list[tuple[float, float, float]] = []
+    for (start, end), score in zip(spans[order].tolist(), scores[order].tolist(), strict=True):
+        if held and start <= held[-1][1]:
+            first, last, top = held.pop()
+            start, end, score = first, max(last, end), max(top, score)
+        held.append((start, end, score))
+    for start, end, score in held:
+        yield TimeRange(_rounded(start), _rounded(end), _rounded(score), part)
 
 
 def _worst(parts: Mapping[str, _Judged], faces: Sequence[_Judged]) -> _Judged:
     """The file's verdict, its highest score, every part's reasons, and where they are."""
     everything = [*faces, *(judged for name, judged in parts.items() if name != "video")]
-    verdict = max((judged.verdict for judged in everything), key=_RANK.index, default="cannot_tell")
+    ranks = [_RANK.index(judged.verdict) for judged in everything]
+    verdict = _RANK[max(ranks)] if ranks else "cannot_tell"
     scores = [judged.score for judged in everything if judged.score is not None]
     reasons = tuple(reason for judged in everything for reason in judged.reasons)
     ranges = sorted(

@@ -7,7 +7,7 @@ Overlapping windows of one person are alike, so the true rate is lower: the erro
 side. To let the highest of n speak at 1 %, r must be about 0.01 / n, far below what a few hundred
 validation clips can measure. There the tail is carried on by what `calibrated` means: among windows
 of odds o a genuine one comes for every o forged ones, so that the rate falls at least as the odds
-rise. That is an assumption, and whoever relies on it has to say so: see `Rarity.measured`.
+rise. That is an assumption, relied on for one power of ten and no further: `Rarity.measured`.
 """
 
 import dataclasses
@@ -18,6 +18,8 @@ from jaxtyping import Float
 from scipy.special import expit
 
 from data_pipelines.metrics.recalibration import logits
+
+REACH = 10.0
 
 Values = Float[np.ndarray, " n"]
 
@@ -65,10 +67,15 @@ class Rarity:
         rates = np.minimum(self.rate(scores), 1 - 1e-12)  # whose logarithm is finite
         return self.score(-np.expm1(count * np.log1p(-rates)))
 
-    def measured(self, rate: float, count: int) -> bool:
-        """Whether validation reaches as far as a rate for the highest of `count` windows asks."""
-        return bool(-np.expm1(np.log1p(-rate) / count) >= self.least * (1 - 1e-9))
+    def measured(self, rate: float) -> bool:
+        """Whether a rate is one that validation measured, or at most `REACH` times lower."""
+        return rate >= self.least / REACH * (1 - 1e-9)
 
     def _points(self) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
         rates, scores = np.array(self.thresholds).T
         return np.log(rates), logits(scores)
+
+
+def shared(rates: Values, count: int) -> Values:
+    """Rates for each of `count` tests, any of which then speaks at the rates given (Sidak)."""
+    return -np.expm1(np.log1p(-rates) / count)

@@ -12,8 +12,9 @@ from cad_jax.bundle.files import ARRAYS, CARD, INFO, BundleError, read_bundle, s
 from cad_jax.bundle.make import DRAWN, OTHERS, write_bundle
 from cad_jax.commands.bundle import main
 from cad_jax.data import open_evaluation
+from cad_jax.run.appearance import SIZES
 from cad_jax.run.placement import load_run
-from cad_jax.run.scoring import described_scores, feature_sizes, make_scorer
+from cad_jax.run.scoring import described_scores, make_scorer
 from data_pipelines.media.settings import PrepareSettings
 
 pytestmark = pytest.mark.slow
@@ -54,7 +55,7 @@ def test_the_domain_judges_new_scores_and_clips_without_sound(bundle, drawn_set,
     def distances(path):
         data = dataclasses.replace(loaded.config.data, path=str(path))
         features = scorer.split(loaded.params, open_evaluation(data, "val"))["features"]
-        assert features.shape[1] == sum(feature_sizes(loaded.config).values())
+        assert features.shape[1] == sum(SIZES.values())
         return features, loaded.operating.domain.distance(features)
 
     _, drawn = distances(drawn_set)
@@ -62,7 +63,7 @@ def test_the_domain_judges_new_scores_and_clips_without_sound(bundle, drawn_set,
     assert (len(drawn), np.sum(drawn > loaded.operating.domain.limit)) == declined[1:]
     features, silent = distances(silent_set)
     present = np.isfinite(features).all(axis=0)
-    np.testing.assert_array_equal(present, np.arange(len(present)) < loaded.config.model.width)
+    np.testing.assert_array_equal(present, np.arange(len(present)) < SIZES["video"])
     assert np.isfinite(silent).all()
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cad_jax.verdicts.rarity import Rarity
+from cad_jax.verdicts.rarity import Rarity, shared
 from data_pipelines.metrics.recalibration import logits
 
 MEASURED = ((0.01, 0.9), (0.05, 0.8), (0.1, 0.7))
@@ -45,12 +45,17 @@ def test_one_window_is_what_it_is_and_more_are_worth_less():
     assert (RARITY.among(scores, 10) < scores).all()
 
 
-@pytest.mark.parametrize(
-    ("rate", "count", "reaches"),
-    [(0.01, 1, True), (0.01, 2, False), (0.1, 10, True), (0.1, 11, False)],
-)
-def test_how_far_validation_reaches(rate, count, reaches):
-    assert RARITY.measured(rate, count) is reaches
+def test_many_tests_share_a_rate():
+    each = shared(np.array([0.01, 0.1]), 7)
+    np.testing.assert_allclose(1 - (1 - each) ** 7, [0.01, 0.1])
+    np.testing.assert_allclose(
+        RARITY.among(RARITY.score(each), 7), RARITY.score(np.array([0.01, 0.1]))
+    )
+
+
+@pytest.mark.parametrize(("rate", "reaches"), [(0.01, True), (0.001, True), (0.0009, False)])
+def test_how_far_validation_reaches(rate, reaches):
+    assert RARITY.measured(rate) is reaches
 
 
 def test_one_measured_rate_is_enough_and_equal_scores_do_no_harm():
