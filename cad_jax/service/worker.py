@@ -17,7 +17,7 @@ from cad_jax.service.jobs import LEASE_S, MOST_ATTEMPTS, Answer, Job, Jobs, new_
 from cad_jax.service.settings import ServiceSettings
 from cad_jax.verdicts.schema import FileVerdict
 
-AT_ONCE = 8  # jobs that share the start of a decoding process
+AT_ONCE = 4  # jobs that share the start of a decoding process
 RATE_S = 60.0  # over which uploads of one address are counted, and after which it is forgotten
 _IDLE_S = 0.5  # until work of other processes is looked for
 _CLEAN_S = 60.0
