@@ -27,7 +27,7 @@ from data_pipelines.documents.html_page import html_page
 from data_pipelines.media.provenance import Facts, Provenance
 from data_pipelines.records.atomic import atomic_writer
 
-KEY_FRAMES = 8  # of each face
+KEY_FRAMES = 7  # of each face
 MOST_FACES = 20  # that are shown, those seen longest
 
 VERDICTS = {
@@ -37,7 +37,12 @@ VERDICTS = {
     "cannot_tell": "It cannot be told",
     "not_applicable": "Nothing here that this detector could judge",
 }
-MODALITIES = {"video": "picture", "audio": "sound", "sync": "lips against sound", "fused": "all"}
+MODALITIES = {
+    "video": "picture",
+    "audio": "sound",
+    "sync": "lips against sound",
+    "fused": "all together",
+}
 NOT_CHECKED = (
     "Ways of forging that the detector has not learnt; whole scenes, objects, bodies and text; who "
     "is seen or heard; whether what is said is true; whether the file was cut, or shown out of its "
@@ -87,7 +92,9 @@ def _answer(verdict: FileVerdict) -> Iterator[Block]:
     yield Text(f"{verdict.file}, score {_score(verdict.score)}", "headline")
     for warning in verdict.warnings:
         yield Text(warning, "warning")
-    yield Table([["why", "code"], *([reason.message, reason.code] for reason in verdict.reasons)])
+    if verdict.reasons:
+        reasons = [[reason.message, reason.code] for reason in verdict.reasons]
+        yield Table([["why", "code"], *reasons])
     rows = [
         [MODALITIES[name], VERDICTS[of.verdict], _score(of.score), _said(of.reasons)]
         for name, of in verdict.modalities.items()
@@ -131,7 +138,7 @@ def _panel(moment: Moment) -> Panel:
     said = ", ".join(
         f"{HEAD_NAMES[head]} {_score(p)}" for head, p in moment.scores.items() if math.isfinite(p)
     )
-    face = "" if moment.face is None else f", face {moment.face + 1}"
+    face = "" if moment.face is None else f", face {moment.face}"
     domain = f"; {moment.distance:.2f} of the way to the limit of what the detector knows"
     span = f"{_clock(moment.start_s)} to {_clock(moment.end_s)}{face}"
     blocks = [Text(f"{span}: {said}{domain if math.isfinite(moment.distance) else ''}")]
@@ -146,7 +153,7 @@ def _faces(verdict: FileVerdict, moments: Sequence[Moment]) -> Iterator[Block]:
     if len(verdict.faces) > MOST_FACES:
         yield Text(f"The {MOST_FACES} of {len(verdict.faces)} that are seen longest.")
     for face in sorted(longest, key=lambda face: face.track):
-        yield Heading(f"Face {face.track + 1}: {VERDICTS[face.verdict]}", 3)
+        yield Heading(f"Face {face.track}: {VERDICTS[face.verdict]}", 3)
         span = f"{_clock(face.start_s)} to {_clock(face.end_s)}, {face.face_px} pixels wide"
         speaking = "" if face.speaking is None else f", speaking {face.speaking:.0%} of the time"
         yield Text(f"{span}{speaking}; score {_score(face.score)}. {_said(face.reasons)}")

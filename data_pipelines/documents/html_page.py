@@ -55,6 +55,7 @@ svg { max-width: 100%; height: auto; }
 .panels > :focus-visible + label { outline: 2px solid #06c; }
 .panel { display: none; order: 1; width: 100%; }
 .panels > :checked + label + .panel { display: block; }
+.panel .gallery figure { width: 8em; }
 pre { overflow-x: auto; background: #f5f5f5; padding: .8em; font-size: .85em; }
 @page { size: A4 landscape; margin: 12mm; }
 @media print {

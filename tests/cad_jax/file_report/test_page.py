@@ -86,7 +86,7 @@ def test_everything_is_said_and_nothing_of_the_file_is_markup(verdict, tmp_path)
     assert page.count(ESCAPED) == 8
     for text in (
         "<h1>Manipulated</h1>", "Trained on drawn faces.", "0:00.8 to 0:02.4", "80 ms late",
-        "ab" * 32, "cd" * 32, "Face 1: Manipulated", "speaking 75% of the time",
+        "ab" * 32, "cd" * 32, "Face 0: Manipulated", "speaking 75% of the time",
         "Not looked for: the extra cad-jax[c2pa]", ABSENT_PROVES_NOTHING,
     ):  # fmt: skip
         assert text in page
