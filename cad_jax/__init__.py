@@ -2,7 +2,7 @@
 
     import cad_jax
 
-    detector = cad_jax.load("runs/tiny")
+    detector = cad_jax.load()
     verdict = detector.predict("clip.mp4")
 
 The names below are imported when they are first used: importing the package loads no JAX.

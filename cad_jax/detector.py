@@ -1,168 +1,216 @@
-"""A trained detector, loaded from a run: judges files and scores batches.
+"""A detector as a library: says of files whether they are forged, and scores batches.
 
-Owns the verdict on one file, which goes through the same preparation, the same cut and the same
-compiled step as everything else.
+Owns the way from a file's windows to its verdict: the same preparation, the same cut and the same
+compiled step as everything else, one shape for every file. What a verdict is made of stands in
+`verdicts.decide`.
 """
 
 import dataclasses
 import itertools
-import json
 import math
 import os
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, overload
 
 import numpy as np
 from jax.sharding import Mesh
 
-from cad_jax.run.checkpoint import CheckpointError
-from cad_jax.run.placement import LoadedRun, load_run
-from cad_jax.run.scoring import Scorer, Scores, make_scorer
-from cad_jax.settings.structure import structure
+from cad_jax.bundle import DEFAULT
+from cad_jax.bundle.files import LoadedBundle, read_bundle
+from cad_jax.bundle.find import find_bundle
+from cad_jax.file_report.evidence import EvidenceCollector, Moment, moments_of
+from cad_jax.run.compiled import keep_compiled
+from cad_jax.run.scoring import Scorer, Scores, described_scores, make_scorer
+from cad_jax.verdicts.decide import FileFacts, Windows, decide, undecided
+from cad_jax.verdicts.schema import FileVerdict, ModelFacts, Reason
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.benchmarks.files import printable
-from data_pipelines.errors import UserError
 from data_pipelines.loading.batch import ClipBatch
-from data_pipelines.loading.source import Sample
-from data_pipelines.loading.transforms import ClipRow, blank_row, clip_row
-from data_pipelines.loading.window import centre_window
+from data_pipelines.loading.sample import Sample
+from data_pipelines.loading.transforms import blank_row, clip_row
+from data_pipelines.loading.window import Window
+from data_pipelines.media.container import file_sha256
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.settings import PrepareSettings
-from data_pipelines.records.clip import ClipRecord
-from data_pipelines.records.metadata import PREPARATION_FILE
-
-Verdict = dict[str, Any]
+from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE, ClipRecord
 
 WINDOWS_AT_A_TIME = 8  # of one file; bounds memory, whatever the file's length
-VERDICTS = ("p_fake", "p_video", "p_audio", "p_mismatch")
+OVERLAP = 0.5  # of one window and the next: a forged moment lies well inside one of them
+HEADS = ("p_fake", "p_video", "p_audio", "p_mismatch")
+# There is nothing in such a file that could be judged; of the others nobody knows.
+_NOT_APPLICABLE = ("empty", "not_media", "no_face")
 
 
 @dataclasses.dataclass(frozen=True)
 class Detector:
-    """A run's detector with its compiled scoring step.
+    """A bundle's detector with its compiled scoring step.
 
     Example:
-        detector = cad_jax.load("runs/tiny")
+        detector = cad_jax.load()
         verdict = detector.predict("clip.mp4")
-        print(verdict["answer"], verdict.get("p_fake"))
+        print(verdict["verdict"], verdict["score"])
 
     Attributes:
-        run: experiment, parameters and checkpoint.
-        settings: how its training clips were prepared.
+        name: what its verdicts call it.
+        bundle: parameters, preparation and how scores are to be read.
         scorer: runs the model.
     """
 
-    run: LoadedRun
-    settings: PrepareSettings
+    name: str
+    bundle: LoadedBundle
     scorer: Scorer
 
     @classmethod
-    def load(cls, workdir: str | pathlib.Path, mesh: Mesh | None = None) -> "Detector":
-        """The detector of a run; arguments and errors as `load_run`.
+    def load(cls, model: str | os.PathLike[str] = DEFAULT, mesh: Mesh | None = None) -> "Detector":
+        """The detector of a bundle; what is compiled for it is kept, see `run.compiled`.
+
+        Args:
+            model: the name of one that comes with the package, a bundle's folder, or a run's, as
+                `find_bundle`.
+            mesh: the devices; all by default.
 
         Raises:
-            CheckpointError: the run is a pretraining, which knows nothing of forgeries.
+            UserError: no bundle there, or a damaged one.
         """
-        run = load_run(workdir, mesh)
-        if run.config.stage == "pretrain":
-            raise CheckpointError(
-                f"{workdir} is a pretraining, which knows nothing of forgeries: train a detector "
-                f"from it, --config.init.run={workdir}"
-            )
-        settings = _settings(pathlib.Path(workdir))
-        return cls(run, settings, make_scorer(run.config, run.mesh))
+        keep_compiled()
+        folder = find_bundle(model)
+        bundle = read_bundle(folder, mesh)
+        scorer = make_scorer(bundle.config, bundle.mesh, described_scores)
+        return cls(pathlib.Path(model).resolve().name, bundle, scorer)
 
     @overload
-    def predict(self, paths: str | os.PathLike[str], timeout_s: float | None = None) -> Verdict: ...
+    def predict(
+        self, paths: str | os.PathLike[str], timeout_s: float | None = None
+    ) -> dict[str, Any]: ...
     @overload
     def predict(
         self, paths: Iterable[str | os.PathLike[str]], timeout_s: float | None = None
-    ) -> list[Verdict]: ...
+    ) -> list[dict[str, Any]]: ...
 
     def predict(
         self,
         paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         timeout_s: float | None = None,
-    ) -> Verdict | list[Verdict]:
-        """What the detector says of a file, or of each of several; never raises for what they hold.
-
-        The whole file is judged, in consecutive windows of the length the model was trained on.
-        A file's probability is the mean over its windows, its offset their median.
+    ) -> dict[str, Any] | list[dict[str, Any]]:
+        """The verdict on a file, or on each of several, as JSON; never raises for what they hold.
 
         Args:
-            paths: a video or sound file, or several.
+            paths: a video, sound or photo, or several.
             timeout_s: as `verdicts`.
 
         Returns:
-            JSON-ready, for each file. `answer` is `yes`, with p_fake, p_video, p_audio, p_mismatch
-            and best_offset_ms (null where a modality is missing) and `windows`: the same for each
-            part, with its start and a timeline. Or `answer` is `no`, with `reason` and `detail`.
+            `FileVerdict.to_json()`, for each file.
         """
         one = isinstance(paths, (str, os.PathLike))
-        verdicts = list(self.verdicts([paths] if one else paths, timeout_s))
-        return verdicts[0] if one else verdicts
+        found = [v.to_json() for v in self.verdicts([paths] if one else paths, timeout_s)]
+        return found[0] if one else found
 
     def verdicts(
         self, paths: Iterable[str | os.PathLike[str]], timeout_s: float | None = None
-    ) -> Iterator[Verdict]:
-        """As `predict`, one file after the other.
+    ) -> Iterator[FileVerdict]:
+        """The verdict on one file after the other; memory does not grow with their length.
+
+        The whole file is judged, every face of it, in windows of the length that the model was
+        trained on, each half in the next.
 
         Args:
-            paths: video or sound files.
+            paths: videos, sounds and photos.
             timeout_s: seconds that decoding one may take, in a process of its own that a hostile
                 file may hang or kill; the calling script then needs `if __name__ == "__main__"`.
                 None decodes in this process.
         """
-        seconds = self.run.config.data.clip.seconds
-        settings = dataclasses.replace(self.settings, window_s=seconds, stride_s=seconds)
+        return (verdict for verdict, _ in self._judged(paths, timeout_s, lambda: None))
+
+    def reports(
+        self, paths: Iterable[str | os.PathLike[str]], timeout_s: float | None = None
+    ) -> Iterator[tuple[FileVerdict, list[Moment]]]:
+        """As `verdicts`, and with each what a report shows beside it, see `file_report.evidence`.
+
+        Pictures of a few windows are kept, sound and scores of all: 10 kB a second of the file.
+        """
+        for verdict, evidence in self._judged(paths, timeout_s, EvidenceCollector):
+            assert evidence is not None
+            yield verdict, evidence.moments
+
+    def scores(self, batch: ClipBatch) -> Scores:
+        """Scores of a batch of prepared clips, see `run.scoring.described_scores`; no padding rows.
+
+        Args:
+            batch: as `data_pipelines.loading` makes it, of a size that the devices divide.
+        """
+        return self.scorer.batch(self.bundle.params, batch)
+
+    def _judged(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        timeout_s: float | None,
+        collector: Callable[[], EvidenceCollector | None],
+    ) -> Iterator[tuple[FileVerdict, EvidenceCollector | None]]:
+        seconds = self.bundle.config.data.clip.seconds
+        stride = max(round(seconds * (1 - OVERLAP) * FRAME_RATE), 1) / FRAME_RATE
+        settings = dataclasses.replace(
+            self.bundle.settings, window_s=seconds, stride_s=stride, every_face=True
+        )
         sources = [
             ClipSource(path=path, key=printable(path.name), dataset="file")
             for path in map(pathlib.Path, paths)
         ]
         for source, clips in zip(sources, _clips(sources, settings, timeout_s), strict=True):
-            yield {"file": str(source.path)} | self._verdict(clips)
+            evidence = collector()
+            yield self._verdict(source.path, clips, evidence), evidence
 
-    def scores(self, batch: ClipBatch) -> Scores:
-        """Scores of a batch of prepared clips, see `run.scoring.clip_scores`; no padding rows.
-
-        Args:
-            batch: as `data_pipelines.loading` makes it, of a size that the devices divide.
-        """
-        return self.scorer.batch(self.run.params, batch)
-
-    def _verdict(self, clips: Iterator[ClipRecord]) -> Verdict:
-        windows: list[Verdict] = []
+    def _verdict(
+        self, path: pathlib.Path, clips: Iterator[ClipRecord], evidence: EvidenceCollector | None
+    ) -> FileVerdict:
+        model = ModelFacts(self.name, self.bundle.model_hash)
+        warnings = (self.bundle.notice,)
+        parts: list[Windows] = []
+        facts: Mapping[str, str] = {}
         try:
             while chunk := list(itertools.islice(clips, WINDOWS_AT_A_TIME)):
-                windows += self._judge(chunk)
+                facts = facts or chunk[0].provenance
+                parts.append(self._judge(chunk, evidence))
         except MediaError as error:
-            return {"answer": "no", "reason": error.reason, "detail": error.detail}
-        return {"answer": "yes", **_combine(windows), "windows": windows}
+            note = Reason(error.reason, error.detail)
+            found = FileFacts(printable(str(path)), None, _sha256(path), (note,))
+            verdict = "not_applicable" if error.reason in _NOT_APPLICABLE else "cannot_tell"
+            return undecided(found, verdict, model, warnings)
+        windows = _joined(parts)
+        known = _facts(path, windows, facts)
+        return decide(windows, self.bundle.operating, known, model, warnings)
 
-    def _judge(self, clips: list[ClipRecord]) -> list[Verdict]:
-        spec = self.run.config.data.clip
-        rows = [clip_row(Sample(0, clip), spec, centre_window(clip, spec), -1) for clip in clips]
-        scores = self.scores(self._stack(rows))
-        return [
-            _window(scores, index, clip, row["frame_times"])
-            for index, (clip, row) in enumerate(zip(clips, rows, strict=True))
-        ]
-
-    def _stack(self, rows: list[ClipRow]) -> ClipBatch:
-        """A batch of fixed size that the mesh divides, padded with blank rows."""
+    def _judge(self, clips: list[ClipRecord], evidence: EvidenceCollector | None) -> Windows:
+        """What the detector says of at most `WINDOWS_AT_A_TIME` records, each one window."""
+        spec = self.bundle.config.data.clip
+        rows = [clip_row(Sample(0, clip), spec, Window(0), -1) for clip in clips]
         size = math.lcm(WINDOWS_AT_A_TIME, self.scorer.mesh.size)
-        padding = [blank_row(self.run.config.data.clip, -1)] * (size - len(rows))
-        return {key: np.stack([row[key] for row in rows + padding]) for key in rows[0]}  # type: ignore[return-value]
+        padded = rows + [blank_row(spec, -1)] * (size - len(rows))
+        batch = {key: np.stack([row[key] for row in padded]) for key in rows[0]}
+        scores = self.scores(batch)  # type: ignore[arg-type]
+        windows = self._windows(clips, scores)
+        if evidence is not None:
+            for moment in moments_of(rows, scores, windows, self.bundle.operating):
+                evidence.add(moment)
+        return windows
+
+    def _windows(self, clips: list[ClipRecord], scores: Scores) -> Windows:
+        faces = [clip.provenance if clip.has_video else {} for clip in clips]
+        starts = np.array([clip.start_ms / 1000 for clip in clips])
+        return Windows(
+            start_s=starts,
+            end_s=starts + [_seconds(clip) for clip in clips],
+            face=np.array([int(face.get("face", -1)) for face in faces]),
+            face_px=np.array([float(face.get("face_px", math.nan)) for face in faces]),
+            scores={head: scores[head].astype(np.float64) for head in HEADS},
+            offset_ms=scores["best_offset_ms"].astype(np.float64),
+            distance=self.bundle.operating.domain.distance(scores["features"]),
+        )
 
 
-def load(workdir: str | os.PathLike[str]) -> Detector:
-    """The detector of a run.
-
-    Raises:
-        UserError: no run there, or what it depends on is gone or changed.
-    """
-    return Detector.load(pathlib.Path(workdir))
+def load(model: str | os.PathLike[str] = DEFAULT) -> Detector:
+    """The detector of a bundle, as `Detector.load`."""
+    return Detector.load(model)
 
 
 def _clips(
@@ -179,48 +227,47 @@ def _clips(
         yield from guarded_clips(sources, settings, timeout_s)
 
 
-def _settings(workdir: pathlib.Path) -> PrepareSettings:
-    path = workdir / PREPARATION_FILE
-    if not path.exists():  # a set that was made, not prepared from files
-        return PrepareSettings()
-    try:
-        values = json.loads(path.read_bytes())["settings"]
-        return structure(PrepareSettings, values, str(path))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(
-            f"{path} does not say how clips are prepared; bring it back from the prepared set"
-        ) from error
-
-
-def _window(scores: Scores, index: int, clip: ClipRecord, times: np.ndarray) -> Verdict:
-    start = clip.start_ms / 1000
-    timeline = zip(
-        times.tolist(),
-        scores["timeline_video"][index],
-        scores["timeline_audio"][index],
-        strict=True,
+def _facts(path: pathlib.Path, windows: Windows, facts: Mapping[str, str]) -> FileFacts:
+    """What the file declares, and what of it the windows do not show."""
+    return FileFacts(
+        file=printable(str(path)),
+        duration_s=float(facts["duration_s"]) or round(float(windows.end_s.max()), 3),
+        sha256=facts["sha256"],
+        notes=tuple(_notes(windows, facts)),
     )
-    return {
-        "start_s": round(start, 3),
-        **{name: _number(scores[name][index]) for name in (*VERDICTS, "best_offset_ms")},
-        "sync_curve": [_number(value) for value in scores["sync_curve"][index]],
-        "timeline": [
-            {"time_s": round(start + time, 3), "p_video": _number(video), "p_audio": _number(audio)}
-            for time, video, audio in timeline
-        ],
-    }
 
 
-def _combine(windows: list[Verdict]) -> Verdict:
-    def known(name: str) -> list[float]:
-        return [window[name] for window in windows if window[name] is not None]
+def _notes(windows: Windows, facts: Mapping[str, str]) -> Iterator[Reason]:
+    if not facts["video_codec"]:
+        yield Reason("no_video", "the file has no picture; nothing is said of one")
+    if unseen := facts.get("unseen"):
+        code, _, detail = unseen.partition(": ")
+        yield Reason(code, f"nothing is said of the picture: {detail}")
+    if "photo" in facts:
+        yield Reason("photo", "a single picture; nothing is said of movement")
+    if not np.isfinite(windows.scores["p_audio"]).any():
+        missing = "none of its sound can be decoded" if facts["audio_codec"] else "it has no sound"
+        yield Reason("no_audio", f"{missing}; nothing is said of one")
+    if facts["truncated"]:
+        yield Reason("truncated", f"the file is cut off: {facts['truncated']}")
 
-    combined: Verdict = {
-        name: round(float(np.mean(known(name))), 6) if known(name) else None for name in VERDICTS
-    }
-    offsets = known("best_offset_ms")
-    return combined | {"best_offset_ms": float(np.median(offsets)) if offsets else None}
+
+def _joined(parts: list[Windows]) -> Windows:
+    def join(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    names = ("start_s", "end_s", "face", "face_px", "offset_ms", "distance")
+    scores = {head: np.concatenate([part.scores[head] for part in parts]) for head in HEADS}
+    return Windows(**{name: join(name) for name in names}, scores=scores)
 
 
-def _number(value: np.floating) -> float | None:
-    return round(float(value), 6) if np.isfinite(value) else None
+def _seconds(clip: ClipRecord) -> float:
+    heard = clip.audio_offset_ms / 1000 + clip.audio.size / SAMPLE_RATE
+    return len(clip.frames) / FRAME_RATE or heard
+
+
+def _sha256(path: pathlib.Path) -> str | None:
+    try:
+        return file_sha256(path) if path.is_file() else None
+    except MediaError:
+        return None

@@ -1,5 +1,6 @@
 """Paths are local: files are decoded, memory-mapped, locked and renamed there."""
 
+import os
 import pathlib
 import re
 
@@ -18,3 +19,9 @@ def local_path(text: str) -> pathlib.Path:
             "mounted folder, or copy the files"
         )
     return pathlib.Path(text)
+
+
+def cache_folder() -> pathlib.Path:
+    """What is made for this user and can be made again: `$XDG_CACHE_HOME` or `~/.cache`."""
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+    return cache / "cad_jax"

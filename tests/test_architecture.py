@@ -24,7 +24,7 @@ ALLOWED = {
     "data_pipelines.media": "benchmarks errors records",
     "data_pipelines.splits": "benchmarks errors records",
     "data_pipelines.preparation": "benchmarks errors loading media records splits",
-    "data_pipelines.synthetic": "corruptions errors forgeries media records",
+    "data_pipelines.synthetic": "corruptions errors forgeries media paths records",
     "data_pipelines.audit": "documents errors forgeries media metrics records",
     "data_pipelines.lab": "benchmarks errors loading media preparation records synthetic",
     "data_pipelines.commands": (
@@ -46,7 +46,8 @@ ALLOWED = {
     ),
     "cad_jax.run": (
         "arrays losses models parallel settings types weights data_pipelines.errors "
-        "data_pipelines.loading data_pipelines.metrics data_pipelines.records"
+        "data_pipelines.loading data_pipelines.media data_pipelines.metrics data_pipelines.paths "
+        "data_pipelines.records"
     ),
     "cad_jax.training": (
         "data flops losses models parallel run settings telemetry types "
@@ -57,22 +58,41 @@ ALLOWED = {
         "data parallel run settings data_pipelines.corruptions data_pipelines.errors "
         "data_pipelines.loading data_pipelines.metrics data_pipelines.records"
     ),
+    "cad_jax.bundle": (
+        "arrays data evaluation models run settings weights data_pipelines.documents "
+        "data_pipelines.errors data_pipelines.loading data_pipelines.media data_pipelines.metrics "
+        "data_pipelines.records"
+    ),
+    "cad_jax.verdicts": (
+        "bundle settings data_pipelines.errors data_pipelines.metrics data_pipelines.records"
+    ),
     "cad_jax.study": (
         "data evaluation parallel run settings telemetry weights data_pipelines.audit "
         "data_pipelines.commands data_pipelines.documents data_pipelines.errors "
         "data_pipelines.metrics data_pipelines.records"
     ),
+    "cad_jax.file_report": (
+        "bundle evaluation run verdicts data_pipelines.documents data_pipelines.loading "
+        "data_pipelines.media data_pipelines.records"
+    ),
     "cad_jax.detector": (
-        "run settings data_pipelines.benchmarks data_pipelines.errors data_pipelines.loading "
+        "bundle file_report run verdicts data_pipelines.benchmarks data_pipelines.loading "
         "data_pipelines.media data_pipelines.preparation data_pipelines.records"
     ),
+    "cad_jax.export": (
+        "models parallel run settings weights data_pipelines.loading data_pipelines.media "
+        "data_pipelines.records"
+    ),
+    "cad_jax.service": "verdicts",
     "cad_jax.lab": (
         "data flops losses models numerics parallel run settings telemetry training weights "
         "data_pipelines.audit data_pipelines.errors data_pipelines.loading data_pipelines.records"
     ),
     "cad_jax.commands": (
-        "data detector evaluation lab parallel run settings study training data_pipelines.commands "
-        "data_pipelines.errors data_pipelines.loading data_pipelines.records"
+        "bundle data detector evaluation export file_report lab parallel run service settings "
+        "study training verdicts data_pipelines.benchmarks data_pipelines.commands "
+        "data_pipelines.errors data_pipelines.loading data_pipelines.media data_pipelines.paths "
+        "data_pipelines.records"
     ),
     "cad_jax": "detector settings",
     "configs": "cad_jax.settings",
@@ -86,7 +106,7 @@ ALLOWED = {
 }
 # Worker processes import data_pipelines and must not touch the accelerator; settings are read
 # before anything is loaded.
-WITHOUT_JAX = ("data_pipelines", "cad_jax.settings", "configs")
+WITHOUT_JAX = ("data_pipelines", "cad_jax.service", "cad_jax.settings", "configs")
 ACCELERATOR = ("jax", "flax", "optax", "orbax", "clu")
 PROJECT = ("cad_jax", "configs", "data_pipelines", "scripts", "train")
 

@@ -238,7 +238,7 @@ def test_a_command_is_understood(found):
             "python scripts/prepare.py --root=DIR --output=OUT --fly",
             "unrecognized arguments: --fly",
         ),
-        ("python scripts/predict.py clip.mp4", "--checkpoint"),
+        ("python scripts/predict.py", "files"),
         ("python scripts/benchmark_step.py --config=configs/cad.py --fly", "fly"),
         ("python train.py", "neither --config nor --workdir"),
         ("python train.py --workdir=runs/mine --mode=fly", "fly"),

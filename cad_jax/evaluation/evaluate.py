@@ -27,6 +27,7 @@ from data_pipelines.records.atomic import write_json
 from data_pipelines.records.metadata import recorded_split
 
 CORRUPT = "corrupt record"
+OUTPUT = "evaluation"  # within the work folder
 FILES = {"scores": "scores-{}.csv", "metrics": "metrics-{}.json", "picture": "report-{}.png"}
 
 
@@ -58,7 +59,7 @@ def evaluate(run: LoadedRun, config: Experiment, workdir: str | pathlib.Path) ->
     _refuse_other_model(run.config, config)
     evaluated = dataclasses.replace(run.config, evaluation=config.evaluation)
     run = run._replace(config=evaluated)
-    output = pathlib.Path(workdir) / "evaluation"
+    output = pathlib.Path(workdir) / OUTPUT
     splits = tuple(dict.fromkeys((config.data.validation_split, *config.data.test_splits)))
     if run.config.stage == "pretrain":
         for split in splits:
@@ -79,6 +80,11 @@ def evaluate(run: LoadedRun, config: Experiment, workdir: str | pathlib.Path) ->
         print(f"\ncheckpoint  {run.folder}")
         for title, pattern in FILES.items():
             print(f"{title:10}  {output / pattern.format(_any_of(splits))}")
+
+
+def metrics_file(workdir: pathlib.Path, split: str) -> pathlib.Path:
+    """Where the figures of a split of a run stand, once it is evaluated."""
+    return workdir / OUTPUT / FILES["metrics"].format(split)
 
 
 def _open(config: Experiment, split: str) -> TFRecordSource:

@@ -18,7 +18,7 @@ from cad_jax.models.alignment import AlignmentProjector, CrossAttention
 from cad_jax.models.fusion import Fusion
 from cad_jax.models.layers import NO_LORA
 from cad_jax.models.log_mel import log_mel
-from cad_jax.models.lora import Linear
+from cad_jax.models.lora import Linear, merge_adapters
 from cad_jax.models.specific import SpecificPath
 from cad_jax.models.student import Student
 from cad_jax.models.sync import MismatchHead, sync_curve
@@ -164,6 +164,15 @@ class CAD(nnx.Module):
             clip_bias=jnp.float32(0.0) if self.clip_bias is None else self.clip_bias[...],
         )
 
+    def merge_adapters(self) -> None:
+        """Merges the adapters of the specific path's own towers; see `lora.merge_adapters`.
+
+        Those of a tower that the alignment path also runs through without them stay.
+        """
+        for tower in (self.specific_video_tower, self.specific_audio_tower):
+            if tower is not None:
+                merge_adapters(tower)
+
     def alignment_features(self, clip: Clip) -> tuple[Float[Array, "b k d"], Float[Array, "b n c"]]:
         """What the alignment path's towers make of a batch: V0 and, at 50 Hz, A0."""
         seen, heard = clip.video_features, clip.audio_features
@@ -276,7 +285,7 @@ def _hear(tower: WhisperEncoder | None, clip: Clip, width: int, adapted: bool = 
     """The tower's tokens of the sound, at 50 Hz; zeros without a tower."""
     if tower is None:
         tokens = clip.waveform_mask.shape[1] * TOKEN_RATE // FRAME_RATE
-        return _sound_track(jnp.zeros((len(clip.waveform), tokens, width)), clip)
+        return _sound_track(jnp.zeros((clip.waveform.shape[0], tokens, width)), clip)
     return _sound_track(tower(log_mel(clip.waveform, tower.config.mels), adapted), clip)
 
 

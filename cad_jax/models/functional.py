@@ -36,7 +36,11 @@ class FunctionalModel:
         Args:
             build: e.g. `lambda rngs: CAD(config, rngs=rngs)`.
         """
-        graphdef, state = nnx.split(nnx.eval_shape(lambda: build(nnx.Rngs(0))))
+        return cls._of(build, nnx.eval_shape(lambda: build(nnx.Rngs(0))))
+
+    @classmethod
+    def _of(cls, build: Callable[[nnx.Rngs], nnx.Module], module: nnx.Module) -> "FunctionalModel":
+        graphdef, state = nnx.split(module)
         variables = {"/".join(map(str, path)): (path, v) for path, v in nnx.to_flat_state(state)}
         return cls(build, graphdef, variables)
 
@@ -47,8 +51,7 @@ class FunctionalModel:
 
     def init(self, key: jax.Array) -> Params:
         """Fresh parameters, a pure function of the key, whole on the default device."""
-        state = nnx.state(self.build(nnx.Rngs(key)))
-        return {"/".join(map(str, p)): v.get_value() for p, v in nnx.to_flat_state(state)}
+        return _parameters(self.build(nnx.Rngs(key)))
 
     def merge(self, params: Mapping[str, jax.Array]) -> Any:
         """The module with these parameters, to be called inside a traced function.
@@ -60,3 +63,26 @@ class FunctionalModel:
             [(path, v.replace(params[name])) for name, (path, v) in self.variables.items()]
         )
         return nnx.merge(self.graphdef, state)
+
+    def changed(
+        self, params: Mapping[str, jax.Array], change: Callable[[Any], None]
+    ) -> tuple["FunctionalModel", Params]:
+        """The model, and its parameters, after `change` was made to the module.
+
+        Raises:
+            KeyError: a parameter is missing.
+        """
+
+        def build(rngs: nnx.Rngs) -> nnx.Module:
+            module = self.build(rngs)
+            change(module)
+            return module
+
+        module = self.merge(params)
+        change(module)
+        return self._of(build, module), _parameters(module)
+
+
+def _parameters(module: nnx.Module) -> Params:
+    state = nnx.to_flat_state(nnx.state(module))
+    return {"/".join(map(str, path)): variable.get_value() for path, variable in state}

@@ -54,6 +54,20 @@ class Linear(nnx.Module):
         return parameter[...].astype(self.compute_dtype)
 
 
+def merge_adapters(module: nnx.Module) -> None:
+    """Adds every adapter inside to its layer's kernel, float32, and takes it away.
+
+    For a module whose base pass nobody needs: its adapted pass then costs no more than a base pass,
+    and differs by rounding.
+    """
+    for _, layer in nnx.iter_graph(module):
+        if isinstance(layer, Linear) and layer.lora_scale:
+            update = layer.lora_scale * (layer.lora_a[...] @ layer.lora_b[...])
+            layer.kernel = nnx.Param(layer.kernel[...].astype(jnp.float32) + update)
+            layer.lora_scale = 0.0
+            del layer.lora_a, layer.lora_b
+
+
 def is_adapter(name: str) -> bool:
     """Whether a parameter of this name is half of an adapter."""
     return name.endswith(("/lora_a", "/lora_b"))

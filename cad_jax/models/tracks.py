@@ -5,6 +5,7 @@ Times are seconds after the window's start. Letters: n tokens, j bins.
 """
 
 import dataclasses
+from typing import Any
 
 import flax.struct
 import jax.numpy as jnp
@@ -36,8 +37,8 @@ class Track:
         return dataclasses.replace(self, features=features, mask=self.mask | ~present[:, None])
 
 
-def bin_centres(bins: int, seconds: float, batch: int) -> Float[Array, "b j"]:
-    """The middles of equal bins that tile the window."""
+def bin_centres(bins: int, seconds: float, batch: Any) -> Float[Array, "b j"]:
+    """The middles of equal bins that tile the window; `batch` is a number, or stands for any."""
     centres = (jnp.arange(bins) + 0.5) * (seconds / bins)
     return jnp.broadcast_to(centres, (batch, bins))
 

@@ -16,17 +16,18 @@ from tqdm import tqdm
 from cad_jax.models.functional import FunctionalModel, Params
 from cad_jax.parallel import hosts
 from cad_jax.parallel.mesh import check_divides, put_batch, replicated
+from cad_jax.run.appearance import appearance
 from cad_jax.run.placement import make_model
 from cad_jax.settings.experiment import Experiment
 from cad_jax.types import Batch, Outputs
 from data_pipelines.errors import UserError
 from data_pipelines.loading.batch import ClipBatch
-from data_pipelines.loading.pipeline import evaluation_batches
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.loading.views import View, centred
 from data_pipelines.records.clip import FRAME_RATE
 
 Scores = dict[str, np.ndarray]
+Judge = Callable[[Outputs, Batch], dict[str, jax.Array]]
 
 
 class ScoreError(UserError):
@@ -51,7 +52,7 @@ class Scorer:
         model: FunctionalModel,
         config: Experiment,
         mesh: Mesh,
-        judge: Callable[[Outputs, Batch], dict[str, jax.Array]],
+        judge: Judge,
     ):
         self._config, self.model, self.mesh = config, model, mesh
 
@@ -127,6 +128,8 @@ class Scorer:
                 yield {name: values[order] for name, values in scores.items()}
 
     def _batches(self, source: TFRecordSource, views: Sequence[View]) -> Iterator[ClipBatch]:
+        from data_pipelines.loading.pipeline import evaluation_batches  # a second; files need none
+
         return iter(
             evaluation_batches(
                 source,
@@ -141,9 +144,24 @@ class Scorer:
 
 
 @functools.lru_cache(maxsize=1)
-def make_scorer(config: Experiment, mesh: Mesh) -> Scorer:
-    """The scoring step; compiled once for a training and the evaluation that follows it."""
-    return Scorer(make_model(config), config, mesh, clip_scores)
+def make_scorer(config: Experiment, mesh: Mesh, judge: Judge | None = None) -> Scorer:
+    """The scoring step; compiled once for a training and the evaluation that follows it.
+
+    Args:
+        config: the experiment.
+        mesh: the devices.
+        judge: what is said of each clip; `clip_scores` by default.
+    """
+    return Scorer(make_model(config), config, mesh, judge or clip_scores)
+
+
+def described_scores(outputs: Outputs, batch: Batch) -> dict[str, jax.Array]:
+    """`clip_scores`, and by what each clip is held against those that the detector knows.
+
+    Returns:
+        features: [b d], see `run.appearance.appearance`.
+    """
+    return clip_scores(outputs, batch) | {"features": appearance(batch)}
 
 
 def clip_scores(outputs: Outputs, batch: Batch) -> dict[str, jax.Array]:

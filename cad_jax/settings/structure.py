@@ -27,7 +27,8 @@ def structure(cls: type[T], values: Mapping[str, Any], where: str = "config") ->
     Lists become tuples, ints become floats where a float is asked for; nothing else is converted.
 
     Args:
-        cls: a dataclass whose annotations are scalars, dataclasses, tuples or unions of them.
+        cls: a dataclass whose annotations are scalars, dataclasses, tuples, dictionaries by name or
+            unions of them.
         values: key -> value; missing keys take the dataclass's defaults.
         where: the dotted name of `values`, for messages.
 
@@ -56,6 +57,8 @@ def unstructure(value: Any) -> Any:
         return {f.name: unstructure(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, tuple):
         return [unstructure(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: unstructure(item) for name, item in value.items()}
     return value
 
 
@@ -123,6 +126,11 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         raise ConfigError(f"{where}={value!r} is not possible: {nearest(str(value), known)}")
     if origin is tuple:
         return _convert_tuple(typing.get_args(hint), value, where)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where} must be an object, not {value!r}")
+        _, item = typing.get_args(hint)
+        return {name: _convert(item, value[name], f"{where}.{name}") for name in value}
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return structure(typing.cast(type, hint), value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

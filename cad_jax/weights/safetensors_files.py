@@ -1,16 +1,17 @@
-"""Reads Hugging Face folders: `model.safetensors`, or its shards by their index, and the settings.
+"""Safetensors files: writes one; reads one, or a Hugging Face folder's shards, and its settings.
 
 Knows nothing of what the arrays mean.
 """
 
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ml_dtypes  # noqa: F401  # registers bfloat16, in which safetensors returns such arrays
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from cad_jax.weights.published import PublishedWeights, WeightsError, read_json
 
@@ -43,6 +44,23 @@ def open_arrays(path: pathlib.Path) -> dict[str, Callable[[], np.ndarray]]:
         raise WeightsError(f"no such file: {path}") from None
     except SafetensorError as error:
         raise WeightsError(f"{path} is no complete safetensors file: {error}") from None
+
+
+def write_arrays(arrays: Mapping[str, np.ndarray], path: pathlib.Path) -> None:
+    """Writes one file, which whoever may read its folder's other files may read.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    # safetensors writes the memory as it lies, that of a transposed view too.
+    dense = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    path.touch()  # with the usual rights: safetensors' own are the owner's alone
+    mode = path.stat().st_mode
+    try:
+        save_file(dense, path)
+    except SafetensorError as error:
+        raise OSError(f"cannot write {path}: {error}") from None
+    path.chmod(mode)
 
 
 def settings_beside(path: pathlib.Path) -> dict[str, Any]:

@@ -6,16 +6,12 @@ with whoever initialises them.
 """
 
 import dataclasses
-import os
 import pathlib
-import shutil
 from collections.abc import Iterator, Mapping
 
 import jax
 import numpy as np
 from jax.sharding import SingleDeviceSharding
-from safetensors import SafetensorError
-from safetensors.numpy import save_file
 
 from cad_jax.arrays import content_hash, listed, shape_faults
 from cad_jax.models.functional import Params
@@ -23,10 +19,10 @@ from cad_jax.models.lora import is_adapter
 from cad_jax.settings.structure import ConfigError, structure, unstructure
 from cad_jax.weights.convert import TowerWeights
 from cad_jax.weights.published import WeightsError, read_json
-from cad_jax.weights.safetensors_files import open_arrays
+from cad_jax.weights.safetensors_files import open_arrays, write_arrays
 from cad_jax.weights.tower_kind import TowerKind
 from cad_jax.weights.towers import TOWER_KINDS, Tower, kind_of, published_name
-from data_pipelines.records.atomic import write_json
+from data_pipelines.records.atomic import atomic_folder, write_json
 
 FORMAT = 2
 ARRAYS, INFO = "weights.safetensors", "weights.json"
@@ -72,18 +68,9 @@ def write_tower(
         if verify_weights(folder) != info.sha256:
             raise WeightsError(f"{folder} holds other weights; choose another --output")
         return info
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.absolute().with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    try:
+    with atomic_folder(folder) as partial:
         write_json({"format": FORMAT} | unstructure(info), partial / INFO)
-        _write_arrays(weights.params, partial / ARRAYS)
-        shutil.copymode(partial / INFO, partial / ARRAYS)  # safetensors': the owner's alone
-        os.replace(partial, folder)  # noqa: PTH105  # onto an empty folder too
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        write_arrays(weights.params, partial / ARRAYS)
     return info
 
 
@@ -190,15 +177,6 @@ def _describe(weights: TowerWeights, source_files: tuple[str, ...]) -> WeightsIn
     dtypes = tuple(sorted({str(array.dtype) for array in weights.params.values()}))
     sha256 = content_hash(weights.params)
     return WeightsInfo(kind_of(weights.config).name, weights.config, dtypes, source_files, sha256)
-
-
-def _write_arrays(arrays: Mapping[str, np.ndarray], path: pathlib.Path) -> None:
-    # safetensors writes the memory as it lies, that of a transposed view too.
-    dense = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    try:
-        save_file(dense, path)
-    except SafetensorError as error:
-        raise OSError(f"cannot write {path}: {error}") from None
 
 
 def _read_arrays(folder: pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:

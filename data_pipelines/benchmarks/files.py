@@ -1,4 +1,4 @@
-"""Which files of a folder are videos, and where the file lies that a list names.
+"""Which files of a folder are videos or other media, and where the file lies that a list names.
 
 Owns what is passed over, and says it: hidden and left-behind files, suffixes, links in a circle.
 Knows no data set; opens no media but to tell a transport stream from TypeScript.
@@ -9,7 +9,7 @@ import logging
 import os
 import pathlib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from data_pipelines.errors import UserError, visible
 
@@ -21,6 +21,12 @@ VIDEO_SUFFIXES = frozenset({
     ".ts", ".mts", ".m2ts", ".m2t", ".trp", ".tod", ".flv", ".wmv", ".asf", ".ogv", ".ogm",
     ".mxf", ".dv", ".dif", ".y4m", ".nut", ".h264", ".264", ".avc", ".h265", ".265", ".hevc",
 })  # fmt: skip
+
+SOUND_SUFFIXES = frozenset({
+    ".wav", ".w64", ".flac", ".mp3", ".m4a", ".m4b", ".aac", ".ogg", ".oga", ".opus", ".wma",
+    ".aif", ".aiff", ".amr", ".caf", ".mka", ".weba",
+})  # fmt: skip
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
 
 _LEFT_BEHIND = frozenset({"__MACOSX", "$RECYCLE.BIN", "System Volume Information", "@eaDir"})
 _PACKET, _SYNC = 188, 0x47  # of a transport stream: bytes from one sync byte to the next
@@ -38,16 +44,27 @@ def videos_below(folder: pathlib.Path, deep: bool = True) -> list[pathlib.Path]:
     Raises:
         UserError: a folder cannot be read.
     """
+    return _below(folder, deep, VIDEO_SUFFIXES, "videos")
+
+
+def media_below(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Every video, sound and photo below a folder, as `videos_below`."""
+    return _below(folder, True, VIDEO_SUFFIXES | SOUND_SUFFIXES | PHOTO_SUFFIXES, "files")
+
+
+def _below(
+    folder: pathlib.Path, deep: bool, suffixes: Collection[str], kind: str
+) -> list[pathlib.Path]:
     passed: collections.Counter[str] = collections.Counter()
     found = []
     for path in _files(folder, deep, passed):
-        if reason := _reason_against(path):
+        if reason := _reason_against(path, suffixes):
             passed[reason] += 1
         else:
             found.append(path)
     if passed:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(passed.items()))
-        passing = f"{folder}: {len(found)} videos; passed over: {counts}"
+        passing = f"{folder}: {len(found)} {kind}; passed over: {counts}"
         logging.warning("%s", visible(passing))
     return sorted(found)
 
@@ -98,12 +115,12 @@ def _files(
         yield from (pathlib.Path(here, name) for name in names)
 
 
-def _reason_against(path: pathlib.Path) -> str:
-    """Why a file is no video of the set; empty if it is one."""
+def _reason_against(path: pathlib.Path, suffixes: Collection[str]) -> str:
+    """Why a file is none of those wanted; empty if it is one."""
     if _hidden(path.name):
         return "hidden or left-behind files"
     suffix = path.suffix.lower()
-    if suffix not in VIDEO_SUFFIXES:
+    if suffix not in suffixes:
         return f"{suffix or 'files without suffix'}"
     if not path.is_file():
         return "links to nothing" if path.is_symlink() else "no files"

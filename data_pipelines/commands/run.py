@@ -23,23 +23,26 @@ def command_parser(description: str | None, name: str | None = None) -> argparse
     )
 
 
-def run_cli(name: str, work: Callable[[], int | None], interrupted: str = "interrupted") -> int:
+def run_cli(
+    name: str, work: Callable[[], int | None], interrupted: str = "interrupted", failed: int = 1
+) -> int:
     """Runs a command's work.
 
     Args:
         name: of the command, in front of the line.
         work: returns the exit code; None is 0.
         interrupted: what Ctrl-C says.
+        failed: the exit code where it fails.
 
     Returns:
-        The exit code: that of the work, 1 after a line on standard error, 130 after Ctrl-C.
+        The exit code: that of the work, `failed` after a line on standard error, 130 after Ctrl-C.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal cannot print
     try:
         return work() or 0
     except (UserError, ValueError, OSError) as error:  # ValueError: settings refuse a value
-        return fail(name, one_line(error))
+        return fail(name, one_line(error), code=failed)
     except KeyboardInterrupt:
         return fail(name, interrupted, code=130)
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import av
 import cv2
 import numpy as np
-import scipy.signal
+import scipy  # loads `scipy.signal`, a second of work, when it is first used
 from jaxtyping import Int16, UInt8
 
 from data_pipelines.errors import UserError

@@ -4,7 +4,7 @@ None of them moves the sound in time. What is drawn is the same at every value.
 """
 
 import numpy as np
-import scipy.signal
+import scipy  # loads `scipy.signal`, a second of work, when it is first used
 from jaxtyping import Float, Float32, Int16
 
 from data_pipelines.corruptions.codecs import to_int16

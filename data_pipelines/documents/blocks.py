@@ -66,4 +66,30 @@ class Commands(NamedTuple):
     lines: Sequence[str]
 
 
-Block = Heading | Text | Table | Plots | Gallery | Commands
+class Panel(NamedTuple):
+    """One of `Panels`.
+
+    Attributes:
+        label: what is clicked, a few letters.
+        shade: of the label, 0 to 1; nan for none.
+        blocks: what is then shown.
+    """
+
+    label: str
+    shade: float
+    blocks: Sequence["Block"]
+
+
+class Panels(NamedTuple):
+    """A row of labels to click through, or to step through with the arrow keys.
+
+    Attributes:
+        panels: of which one at a time is shown; in print too.
+        chosen: which one is shown first.
+    """
+
+    panels: Sequence[Panel]
+    chosen: int = 0
+
+
+Block = Heading | Text | Table | Plots | Gallery | Commands | Panels

@@ -5,8 +5,9 @@ Readable on a phone, where wide tables scroll in their own box, and in print.
 
 import base64
 import html
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from data_pipelines.documents.blocks import (
     Block,
@@ -14,6 +15,8 @@ from data_pipelines.documents.blocks import (
     Commands,
     Gallery,
     Heading,
+    Panel,
+    Panels,
     Picture,
     Plot,
     Plots,
@@ -43,6 +46,16 @@ figcaption { font-size: .85em; color: #555; width: 0; min-width: 100%; }
 svg { max-width: 100%; height: auto; }
 .gallery figure { width: 10em; }
 .gallery img { width: 100%; }
+.panels { display: flex; flex-wrap: wrap; margin: 1em 0; }
+.panels > input { position: absolute; opacity: 0; }
+.panels > label { padding: .3em .5em; margin: 0 2px 2px 0; font-size: .85em; cursor: pointer;
+  font-variant-numeric: tabular-nums; border: 2px solid transparent;
+  background: color-mix(in srgb, #e0564a var(--shade, 0%), #e6e6e6); }
+.panels > :checked + label { border-color: #222; }
+.panels > :focus-visible + label { outline: 2px solid #06c; }
+.panel { display: none; order: 1; width: 100%; }
+.panels > :checked + label + .panel { display: block; }
+.panel .gallery figure { width: 8em; }
 pre { overflow-x: auto; background: #f5f5f5; padding: .8em; font-size: .85em; }
 @page { size: A4 landscape; margin: 12mm; }
 @media print {
@@ -68,11 +81,16 @@ def html_page(title: str, blocks: Sequence[Block]) -> str:
         "<meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style>"
     )
-    body = "\n".join(map(_element, blocks))
+    body = "\n".join(_elements(blocks, "p"))
     return f"<!doctype html>\n<html lang='en'><head>{head}</head><body>\n{body}\n</body></html>\n"
 
 
-def _element(block: Block) -> str:
+def _elements(blocks: Sequence[Block], name: str) -> Iterator[str]:
+    """Of each block; `name` tells this row of blocks from all others of the page."""
+    return (_element(block, f"{name}{number}") for number, block in enumerate(blocks))
+
+
+def _element(block: Block, name: str) -> str:
     match block:
         case Heading(text, level):
             return f"<h{level}>{html.escape(text)}</h{level}>"
@@ -86,6 +104,11 @@ def _element(block: Block) -> str:
             return f"<div class='gallery'>{''.join(map(_picture, pictures))}</div>"
         case Commands(lines):
             return f"<pre>{html.escape(chr(10).join(lines))}</pre>"
+        case Panels(panels, chosen):
+            shown = (
+                _panel(panel, name, number, number == chosen) for number, panel in enumerate(panels)
+            )
+            return f"<div class='panels'>{''.join(shown)}</div>"
 
 
 def _table(cells: Cells) -> str:
@@ -111,6 +134,18 @@ def _picture(picture: Picture) -> str:
     data = base64.b64encode(picture.jpeg).decode()
     image = f"<img alt='' src='data:image/jpeg;base64,{data}'>"
     return f"<figure>{image}{_caption(picture.caption)}</figure>"
+
+
+def _panel(panel: Panel, name: str, number: int, chosen: bool) -> str:
+    """Radio buttons need no script: the one that is checked shows what stands behind it."""
+    one = f"{name}-{number}"
+    checked = " checked" if chosen else ""
+    shade = "" if math.isnan(panel.shade) else f" style='--shade:{panel.shade:.0%}'"
+    return (
+        f"<input type='radio' name='{name}' id='{one}'{checked}>"
+        f"<label for='{one}'{shade}>{html.escape(panel.label)}</label>"
+        f"<div class='panel'>{''.join(_elements(panel.blocks, f'{one}-'))}</div>"
+    )
 
 
 def _caption(text: str) -> str:

@@ -9,6 +9,7 @@ from data_pipelines.documents.blocks import (
     Commands,
     Gallery,
     Heading,
+    Panels,
     Plots,
     Table,
     Text,
@@ -41,6 +42,8 @@ def _lines(block: Block) -> list[str]:
             return [f"(In the HTML page: {len(pictures)} pictures)"]
         case Commands(lines):  # indented, not fenced: no line of them can end it
             return [f"    {line}" for line in lines]
+        case Panels(panels):
+            return [f"(In the HTML page: {len(panels)} panels to click through)"]
 
 
 def _escape(text: str) -> str:

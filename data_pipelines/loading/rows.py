@@ -14,8 +14,9 @@ from data_pipelines.loading.augment import augment_row
 from data_pipelines.loading.draw import Draw, TrainingDraws
 from data_pipelines.loading.outcomes import EXCHANGED, SHIFTED, UNTOUCHED
 from data_pipelines.loading.pseudo_fake import exchange_sound, forge_cut
+from data_pipelines.loading.sample import Sample
 from data_pipelines.loading.settings import ClipSpec
-from data_pipelines.loading.source import Sample, TFRecordSource
+from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.loading.transforms import (
     ClipRow,
     Cut,

@@ -11,24 +11,18 @@ import operator
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, SupportsIndex
+from typing import Literal, SupportsIndex
 
 import numpy as np
 from jaxtyping import Int, Int32, Shaped
 
 from data_pipelines.errors import UserError
+from data_pipelines.loading.sample import Sample
 from data_pipelines.records.clip import REAL, UNKNOWN, ClipRecord
 from data_pipelines.records.metadata import read_metadata
 from data_pipelines.records.schema import decode_clip
 from data_pipelines.records.table import ClipTable, fingerprint, open_table
 from data_pipelines.records.tfrecord import RecordError, read_payload
-
-
-class Sample(NamedTuple):
-    """A clip and its position in the source it was read from."""
-
-    index: int
-    clip: ClipRecord
 
 
 class TFRecordSource:

@@ -13,8 +13,8 @@ import simplejpeg
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from data_pipelines.errors import UserError
+from data_pipelines.loading.sample import Sample
 from data_pipelines.loading.settings import ClipSpec
-from data_pipelines.loading.source import Sample
 from data_pipelines.loading.window import Window, cut_sound, extent_of, sounding
 from data_pipelines.records.clip import FRAME_RATE, UNKNOWN, ClipRecord, Labels, present_labels
 

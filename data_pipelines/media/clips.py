@@ -5,7 +5,9 @@ kept meanwhile, a long one is decoded again: memory never grows with a video's l
 of shards, processes or data sets.
 """
 
+import collections
 import dataclasses
+import itertools
 import math
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -49,7 +51,11 @@ def iterate_clips(
 
     A file without a picture gives records without frames, one without sound records without audio;
     only what the source promises is an error when missing. A cut file gives what can be decoded and
-    says under `truncated` how much is lost.
+    says under `truncated` how much is lost. A photo counts as a video of one window's length.
+
+    With `settings.every_face` the provenance says under `face` whose record it is. Where no face is
+    followed, records of sound alone come behind those; `unseen` says why where there is none at
+    all.
 
     Args:
         source: the file or files and what is known of them.
@@ -57,7 +63,7 @@ def iterate_clips(
         clock: takes the seconds spent on decode, face and crop.
 
     Yields:
-        At least one record, in order of time.
+        At least one record, in order of the time at which it ends.
 
     Raises:
         MediaError: the file cannot be used; see `Reason`.
@@ -93,9 +99,16 @@ def _open(source: ClipSource, limits: MediaLimits) -> tuple[MediaInfo, AudioTrac
 
 
 def windows(length: int, settings: PrepareSettings) -> list[tuple[int, int]]:
-    """Start and stop frames of the windows of a stretch; the last may be shorter."""
+    """Start and stop frames of the windows of a stretch.
+
+    What is left behind the last whole one is a shorter window; for a verdict, which compares
+    windows, a whole one that ends where the stretch does.
+    """
     size = round(settings.window_s * FRAME_RATE)
     step = round(settings.stride_s * FRAME_RATE)
+    if settings.every_face and length > size:
+        starts = [*range(0, length - size, step), length - size]
+        return [(start, start + size) for start in starts]
     found = []
     for start in range(0, length, step):
         stop = min(start + size, length)
@@ -115,27 +128,48 @@ def _video_windows(
 ) -> Iterator[ClipRecord]:
     span = sounding_span(audio) if audio and settings.trim_silence else None
     restarts = audio.restarts if audio and source.audio_path is None else ()
-    video = _Video(source.path, settings, span, restarts, clock)
+    video = _Video(source.path, settings, span, restarts, clock, info.photo)
     with clock.stage("face"):
         images = (frame.image for frame in video.frames())
-        tracking = track_faces(images, face_models(), settings.min_frames)
+        tracking = track_faces(
+            images, face_models(), settings.min_frames, every_face=settings.every_face
+        )
     if tracking.num_frames == 0 and video.skipped:
         raise MediaError("too_short", "no picture is left where its sound is not silent")
-    _check_tracking(tracking, info, settings)
+    unseen: MediaError | None = None
+    try:
+        _check_tracking(tracking, info, settings)
+    except MediaError as error:
+        if audio is None or not settings.every_face:
+            raise
+        unseen = error
     # A sound file of its own says nothing of how much of the picture's file is lost.
     beside = audio if source.audio_path is None else None
     facts = _facts(info, audio, _missing_seconds(info, video.span, beside)) | video.facts
-    frames = enumerate(video.frames())
-    for track in tracking.tracks:
-        crops = _crops(frames, track, settings, clock)
+    for number, start, window in _cropped(video.frames(), tracking.tracks, settings, clock):
+        track = tracking.tracks[number]
         face = {
             "faces": str(tracking.max_faces),
             "face_px": f"{track.face_px:.0f}",
             "face_found": f"{track.found:.3f}",
         }
-        for start, window in _sliding(crops, windows(len(track), settings)):
-            first = video.skipped + track.first + start
-            yield _record(source, settings, facts | face, first, window, audio)
+        if settings.every_face:
+            face["face"] = str(number)
+        first = video.skipped + track.first + start
+        yield _record(source, settings, facts | face, first, window, audio)
+    if settings.every_face and audio is not None:
+        end_s = span.end_s if span else audio.end_s
+        heard = math.floor((end_s - video.span[0]) * FRAME_RATE + 1e-6) - video.skipped
+        facts |= {"unseen": str(unseen)} if unseen else {}
+        for stretch in _unseen(tracking.tracks, max(heard, tracking.num_frames)):
+            start, stop = (video.skipped + edge for edge in stretch)
+            for record in _sound_windows(
+                source, settings, facts, audio, video.span[0], start, stop
+            ):
+                unseen = None
+                yield record
+        if unseen:  # and nothing to hear instead
+            raise unseen
 
 
 class _Video:
@@ -154,9 +188,10 @@ class _Video:
         wanted: Span | None,
         restarts: Sequence[float],
         clock: StageClock,
+        photo: bool,
     ) -> None:
         self._path, self._settings, self._wanted, self._clock = path, settings, wanted, clock
-        self._restarts = restarts
+        self._restarts, self._photo = restarts, photo
         self._kept: list[VideoFrame] | None = None
         self.span, self.skipped = (0.0, 0.0), 0
         self.facts: dict[str, str] = {}
@@ -187,7 +222,16 @@ class _Video:
             frames = read_stills(path, limits)
         else:
             frames = read_video(path, limits, self.facts, self._restarts)
+        if self._photo:
+            frames = _standing(frames, round(self._settings.window_s * FRAME_RATE))
         return reencoded(frames, self._settings.reencode) if self._settings.reencode else frames
+
+
+def _standing(frames: Iterator[VideoFrame], count: int) -> Iterator[VideoFrame]:
+    """The first frame for as long as `count` of them take."""
+    for frame in itertools.islice(frames, 1):
+        for index in range(count):
+            yield VideoFrame(frame.time_s + index / FRAME_RATE, frame.image)
 
 
 def _check_tracking(tracking: Tracking, info: MediaInfo, settings: PrepareSettings) -> None:
@@ -204,46 +248,73 @@ def _check_tracking(tracking: Tracking, info: MediaInfo, settings: PrepareSettin
         )
 
 
-def _crops(
-    frames: Iterator[tuple[int, VideoFrame]],
-    track: FaceTrack,
+class _Cropper:
+    """Crops a track's frames as they come; holds no more of them than one window needs.
+
+    Attributes:
+        track: what is cropped.
+        done: no frame is wanted any more.
+    """
+
+    def __init__(self, track: FaceTrack, settings: PrepareSettings) -> None:
+        self.track, self.done = track, False
+        self._settings = settings
+        self._matrices = crop_matrices(track.stable, settings.size, settings.margin)
+        self._boxes = mouth_boxes(track.lips, self._matrices, settings.size, settings.margin)
+        self._spans = collections.deque(windows(len(track), settings))
+        self._held: list[_Crop] = []
+        self._position = 0
+
+    def take(self, frame: VideoFrame) -> Iterator[tuple[int, list[_Crop]]]:
+        """The track's next frame in, the windows that end with it out: start and crops."""
+        self._held.append(self._crop(frame))
+        self._position += 1
+        first = self._position - len(self._held)
+        while self._spans and self._spans[0][1] == self._position:
+            start, stop = self._spans.popleft()
+            yield start, self._held[start - first : stop - first]
+        keep_from = self._spans[0][0] if self._spans else self._position
+        del self._held[: max(keep_from - first, 0)]
+        self.done = self._position == len(self.track)
+
+    def _crop(self, frame: VideoFrame) -> _Crop:
+        settings = self._settings
+        crop = warp_square(frame.image, self._matrices[self._position], settings.size)
+        jpeg = simplejpeg.encode_jpeg(
+            crop, quality=settings.jpeg_quality, colorspace="RGB", colorsubsampling="444"
+        )
+        return _Crop(frame.time_s, jpeg, self._boxes[self._position])
+
+
+def _cropped(
+    frames: Iterator[VideoFrame],
+    tracks: Sequence[FaceTrack],
     settings: PrepareSettings,
     clock: StageClock,
-) -> Iterator[_Crop]:
-    """The aligned crops of a track; takes the frames up to its end from `frames`."""
-    matrices = crop_matrices(track.stable, settings.size, settings.margin)
-    boxes = mouth_boxes(track.lips, matrices, settings.size, settings.margin)
-    for index, frame in frames:
-        if index < track.first:
-            continue
-        with clock.stage("crop"):
-            position = index - track.first
-            crop = warp_square(frame.image, matrices[position], settings.size)
-            jpeg = simplejpeg.encode_jpeg(
-                crop, quality=settings.jpeg_quality, colorspace="RGB", colorsubsampling="444"
-            )
-        yield _Crop(frame.time_s, jpeg, boxes[position])
-        if position + 1 == len(track):
+) -> Iterator[tuple[int, int, list[_Crop]]]:
+    """Each window as soon as it is full: its track's number, its start in the track, its crops."""
+    waiting, live = collections.deque(enumerate(tracks)), []
+    for index, frame in enumerate(frames):
+        while waiting and waiting[0][1].first == index:
+            number, track = waiting.popleft()
+            live.append((number, _Cropper(track, settings)))
+        for number, cropper in live:
+            with clock.stage("crop"):
+                full = list(cropper.take(frame))
+            yield from ((number, start, crops) for start, crops in full)
+        live = [(number, cropper) for number, cropper in live if not cropper.done]
+        if not live and not waiting:
             return
 
 
-def _sliding(
-    crops: Iterator[_Crop], spans: list[tuple[int, int]]
-) -> Iterator[tuple[int, list[_Crop]]]:
-    """Each window's start and crops as soon as it is full; holds no more than one window needs."""
-    held: list[_Crop] = []
-    first = 0  # position of held[0]
-    remaining = iter(spans)
-    span = next(remaining, None)
-    for position, crop in enumerate(crops):
-        held.append(crop)
-        while span is not None and position + 1 == span[1]:
-            yield span[0], held[span[0] - first : span[1] - first]
-            span = next(remaining, None)
-        keep_from = span[0] if span else position + 1
-        if keep_from > first:
-            del held[: keep_from - first]
-            first = min(keep_from, position + 1)
+def _unseen(tracks: Sequence[FaceTrack], length: int) -> list[tuple[int, int]]:
+    """Start and stop of the stretches of `length` frames in which no face is followed."""
+    ends = np.zeros(length + 1, int)
+    for track in tracks:
+        ends[track.first] += 1
+        ends[track.first + len(track)] -= 1
+    edges = np.flatnonzero(np.diff(np.cumsum(ends[:-1]) == 0, prepend=False, append=False))
+    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 
 
 def _audio_windows(
@@ -253,14 +324,29 @@ def _audio_windows(
     if settings.trim_silence and (span := sounding_span(audio)):
         first = math.ceil((span.start_s - audio.start_s) * FRAME_RATE - 1e-6)
         last = math.floor((span.end_s - audio.start_s) * FRAME_RATE + 1e-6)
-    spans = [(first + start, first + stop) for start, stop in windows(last - first, settings)]
-    if not spans:
+    if last - first < settings.min_frames:
         seconds = (last - first) / FRAME_RATE
         raise MediaError("too_short", f"{seconds:.2f} s; at least {settings.min_s:.2f} s needed")
     lost = _missing_seconds(info, (audio.start_s, audio.end_s), None)
-    for start, stop in spans:
-        samples = audio.samples[start * _SAMPLES_PER_FRAME : stop * _SAMPLES_PER_FRAME]
-        yield _assemble(source, settings, _facts(info, audio, lost), start, [], samples, 0.0)
+    facts = _facts(info, audio, lost)
+    yield from _sound_windows(source, settings, facts, audio, audio.start_s, first, last)
+
+
+def _sound_windows(
+    source: ClipSource,
+    settings: PrepareSettings,
+    facts: dict[str, str],
+    audio: AudioTrack,
+    begin_s: float,
+    first: int,
+    last: int,
+) -> Iterator[ClipRecord]:
+    """Windows of sound alone, from frame `first` to `last` of a grid that starts at `begin_s`."""
+    for start, stop in windows(last - first, settings):
+        times = (begin_s + (first + start) / FRAME_RATE, begin_s + (first + stop) / FRAME_RATE)
+        samples, late_s = audio.between(*times)
+        if samples.size:
+            yield _assemble(source, settings, facts, first + start, [], samples, late_s)
 
 
 def _record(
@@ -289,6 +375,7 @@ def _assemble(
 ) -> ClipRecord:
     """Puts a record together; a modality that is not there has no label."""
     has_video, has_audio = bool(crops), samples.size > 0
+    name = f"{source.key}@{facts['face']}" if "face" in facts else source.key
     # Counted from the first frame, as forged stretches are, whatever the recording's clock says.
     begin_s = start / FRAME_RATE
     window = (begin_s, begin_s + (len(crops) / FRAME_RATE or len(samples) / SAMPLE_RATE))
@@ -301,7 +388,7 @@ def _assemble(
     if settings.loudness is not None:
         samples = at_loudness(samples, settings.loudness)
     return ClipRecord(
-        clip_id=f"{source.dataset}/{source.key}#{start * 1000 // FRAME_RATE}",
+        clip_id=f"{source.dataset}/{name}#{start * 1000 // FRAME_RATE}",
         dataset=source.dataset,
         split=source.split,
         source_ids=source.source_ids,
@@ -352,6 +439,7 @@ def _facts(info: MediaInfo, audio: AudioTrack | None, missing_s: float) -> dict[
         "fps": f"{info.fps:.3f}",
         "audio_codec": info.audio_codec,
         "audio_rate": str(info.audio_rate),
+        **({"photo": "yes"} if info.photo else {}),
         "truncated": f"{missing_s:.2f} of {info.duration_s:.2f} s lost" if missing_s else "",
         **(audio.facts if audio else {}),
     }

@@ -6,6 +6,7 @@ Owns the formats we read, the limits and the facts about a file. Decodes nothing
 import dataclasses
 import hashlib
 import pathlib
+import re
 from typing import Any, TypeVar
 
 import av
@@ -24,6 +25,13 @@ FORMATS = (
     *("avi", "mpeg", "mpegts", "mpegvideo", "m4v", "h264", "hevc", "flv", "asf", "ogg", "mxf"),
     *("yuv4mpegpipe", "dv", "nut", "wav", "w64", "aiff", "flac", "mp3", "aac", "amr", "caf"),
 )
+
+# How a photo begins -> its demuxer, which reads this file and no series of files named alike.
+_PHOTOS = {
+    re.compile(rb"\xff\xd8\xff"): "jpeg_pipe",
+    re.compile(rb"\x89PNG\r\n\x1a\n"): "png_pipe",
+    re.compile(rb"RIFF....WEBP", re.S): "webp_pipe",
+}
 
 _STATE_THEIR_END = ("matroska,webm", "nut", "asf", "ogg")
 
@@ -49,6 +57,7 @@ class MediaInfo:
         width, height: of the coded picture in pixels.
         fps: the average rate of the source.
         audio_rate: Hz of the source.
+        photo: a single picture.
     """
 
     size_bytes: int
@@ -60,6 +69,7 @@ class MediaInfo:
     fps: float
     audio_codec: str
     audio_rate: int
+    photo: bool = False
 
 
 def open_container(path: pathlib.Path) -> InputContainer:
@@ -71,10 +81,13 @@ def open_container(path: pathlib.Path) -> InputContainer:
     try:
         if path.stat().st_size == 0:
             raise MediaError("empty", "the file has no bytes")
+        photo = _photo_format(path)
+        formats = (photo,) if photo else FORMATS
         # The prefix keeps a name such as `concat:a|b` from being read as a protocol.
         return av.open(
             f"file:{path}",
-            options={"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"},
+            format=photo,
+            options={"format_whitelist": ",".join(formats), "protocol_whitelist": "file"},
             **_LENIENT_TAGS,
         )
     except FileNotFoundError as error:
@@ -130,7 +143,7 @@ def probe(path: pathlib.Path, limits: MediaLimits) -> MediaInfo:
             raise MediaError("no_frames", "the file has neither a picture nor a sound stream")
         info = MediaInfo(
             size_bytes=path.stat().st_size,
-            sha256=_sha256(path),
+            sha256=file_sha256(path),
             duration_s=_duration_s(container),
             video_codec=video.codec_context.name if video else "",
             width=video.codec_context.width if video else 0,
@@ -138,6 +151,7 @@ def probe(path: pathlib.Path, limits: MediaLimits) -> MediaInfo:
             fps=float(video.average_rate or video.guessed_rate or 0) if video else 0.0,
             audio_codec=audio.codec_context.name if audio else "",
             audio_rate=audio.codec_context.sample_rate if audio else 0,
+            photo=container.format.name in _PHOTOS.values(),
         )
     limits.check_frame(info.width, info.height)
     limits.check_seconds(info.duration_s)
@@ -151,12 +165,25 @@ def _duration_s(container: InputContainer) -> float:
     return max(stated - max(begun, 0), 0) / av.time_base
 
 
+def _photo_format(path: pathlib.Path) -> str | None:
+    """The demuxer of a photo; None for everything else."""
+    with path.open("rb") as file:
+        begin = file.read(12)
+    return next((name for begins, name in _PHOTOS.items() if begins.match(begin)), None)
+
+
 def _is_mp4(path: pathlib.Path) -> bool:
     with path.open("rb") as file:
         return file.read(8)[4:] == b"ftyp"
 
 
-def _sha256(path: pathlib.Path) -> str:
+def file_sha256(path: pathlib.Path) -> str:
+    """Of a file's bytes, in hexadecimal digits.
+
+    Raises:
+        MediaError: unreadable.
+    """
+    """Of the file's bytes, hexadecimal; raises `MediaError` (unreadable)."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -58,6 +58,8 @@ class PrepareSettings:
         reencode: constant rate factor of an H.264 pass at one size for all clips; 0 for none.
         trim_silence: cut picture and sound to where the sound begins and ends.
         loudness: root mean square of every record's sound, decibels of full scale; None: as it is.
+        every_face: records of every face, and of the sound where none is seen, as a verdict needs;
+            otherwise of the largest face at each time.
         limits: what one file may cost.
     """
 
@@ -70,6 +72,7 @@ class PrepareSettings:
     reencode: int = 0
     trim_silence: bool = False
     loudness: float | None = None
+    every_face: bool = False
     limits: MediaLimits = dataclasses.field(default_factory=MediaLimits)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Follows faces through a video and chooses the largest continuous one for each stretch of it.
+"""Follows faces through a video and keeps all, or the largest one for each stretch of it.
 
 Owns identity over time: association, gaps, smoothing. Looks at each frame once and keeps 30 points
 of it, so that memory stays small for an hour of video. Knows nothing of files, windows or crops.
@@ -67,7 +67,7 @@ class Tracking:
     """What was seen in a video.
 
     Attributes:
-        tracks: in order of time, none overlapping another.
+        tracks: in order of time; overlapping where every face was wanted.
         num_frames: of the video on the 25 Hz grid.
         max_faces: most faces followed at once.
     """
@@ -77,7 +77,9 @@ class Tracking:
     max_faces: int
 
 
-def track_faces(images: Iterable[Image], models: FaceModels, min_frames: int) -> Tracking:
+def track_faces(
+    images: Iterable[Image], models: FaceModels, min_frames: int, *, every_face: bool = False
+) -> Tracking:
     """Follows the faces of a video and keeps the largest for every stretch of time.
 
     A face is followed by laying the mesh where it was in the frame before; the detector only looks
@@ -91,6 +93,7 @@ def track_faces(images: Iterable[Image], models: FaceModels, min_frames: int) ->
         images: RGB frames of the 25 Hz grid; consumed once.
         models: detector and mesh.
         min_frames: the shortest track that is worth keeping.
+        every_face: keep smaller faces beside larger ones.
     """
     live: list[_Live] = []
     ended: list[_Live] = []
@@ -111,7 +114,7 @@ def track_faces(images: Iterable[Image], models: FaceModels, min_frames: int) ->
             thorough = not live and index % _DETECT_EVERY == 0
             live += _newcomers(image, models, live, index, thorough)
         max_faces = max(max_faces, len(live))
-    return Tracking(_choose(ended + live, count, min_frames), count, max_faces)
+    return Tracking(_choose(ended + live, count, min_frames, every_face), count, max_faces)
 
 
 class _Live:
@@ -244,14 +247,16 @@ def _without_lost_and_doubled(faces: list[_Live]) -> tuple[list[_Live], list[_Li
     return live, ended
 
 
-def _choose(faces: list[_Live], num_frames: int, min_frames: int) -> list[FaceTrack]:
+def _choose(
+    faces: list[_Live], num_frames: int, min_frames: int, every_face: bool
+) -> list[FaceTrack]:
     free = np.ones(num_frames, bool)
     chosen = []
     for face in sorted(faces, key=lambda face: (-face.area, face.first)):
         start, stop = _longest_run(free[face.first : face.end])
         if stop - start < min_frames:
             continue
-        free[face.first + start : face.first + stop] = False
+        free[face.first + start : face.first + stop] = every_face
         chosen.append(_finished(face, start, stop))
     return sorted(chosen, key=lambda track: track.first)
 

@@ -7,8 +7,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # loads `scipy.optimize` when it is first used
 from jaxtyping import Bool, Float
-from scipy import optimize, special
+from scipy import special
 
 from data_pipelines.metrics.counts import Labels, Scores, check_labelled_scores, count_scores
 
@@ -79,7 +80,7 @@ def fit_temperature(labels: Labels, probabilities: Scores) -> float:
         return HOTTEST if len(labels) else math.nan
     if slope(ends[1]) <= 0:
         return 1 / HOTTEST
-    return 1 / float(optimize.brentq(slope, *ends, xtol=1e-14, rtol=1e-14))  # type: ignore[arg-type]
+    return 1 / float(scipy.optimize.brentq(slope, *ends, xtol=1e-14, rtol=1e-14))  # type: ignore[arg-type]
 
 
 def apply_temperature(probabilities: Scores, temperature: float) -> Scores:
@@ -100,7 +101,7 @@ def fit_isotonic(labels: Labels, probabilities: Scores) -> Isotonic:
     if not len(counts.scores):
         raise ValueError("calibration needs validation clips with a label and a score")
     clips = (counts.fake + counts.real)[::-1]
-    fit = optimize.isotonic_regression(counts.fake[::-1] / clips, weights=clips)
+    fit = scipy.optimize.isotonic_regression(counts.fake[::-1] / clips, weights=clips)
     return Isotonic(counts.scores[::-1], fit.x)
 
 

@@ -4,6 +4,7 @@ Standard pools give up wholly when one process dies and cannot stop a task; host
 Knows nothing of what a task is. Processes are spawned: a fork would inherit threads and locks.
 """
 
+import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -14,6 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Literal, TypeVar
+
+from data_pipelines.preparation.limits import ProcessLimits
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -27,6 +30,11 @@ class Failure:
     detail: str
 
 
+@dataclasses.dataclass(frozen=True)
+class _End:
+    """No more results of this task."""
+
+
 @dataclasses.dataclass
 class _Worker:
     process: BaseProcess
@@ -36,7 +44,11 @@ class _Worker:
 
 
 def run_isolated(
-    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int, timeout_s: float
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    workers: int,
+    timeout_s: float,
+    limits: ProcessLimits | None = None,
 ) -> Iterator[tuple[int, Result | Failure]]:
     """Applies a function to tasks in processes and yields results as they come.
 
@@ -45,6 +57,7 @@ def run_isolated(
         tasks: picklable.
         workers: number of processes.
         timeout_s: how long one task may take before its process is killed.
+        limits: what each process may take of the machine; None: whatever there is.
 
     Yields:
         (index of the task, its result or `Failure`), in order of completion.
@@ -53,7 +66,7 @@ def run_isolated(
         Exception: whatever `function` raises, once; the other processes are then stopped.
     """
     waiting = iter(range(len(tasks)))
-    pool = [_start(function) for _ in range(min(workers, len(tasks)))]
+    pool = [_start(function, limits) for _ in range(min(workers, len(tasks)))]
     try:
         for worker in pool:
             _give(worker, tasks, waiting, timeout_s)
@@ -63,7 +76,7 @@ def run_isolated(
                     continue
                 yield worker.task, done[0]
                 if isinstance(done[0], Failure):
-                    worker = pool[position] = _start(function)
+                    worker = pool[position] = _start(function, limits)
                 _give(worker, tasks, waiting, timeout_s)
             _sleep_until_something(pool)
     finally:
@@ -71,12 +84,68 @@ def run_isolated(
             _stop(worker)
 
 
-def _start(function: Callable) -> _Worker:
+def stream_isolated(
+    function: Callable[[Task], Iterator[Result]],
+    tasks: Sequence[Task],
+    timeout_s: float,
+    limits: ProcessLimits | None = None,
+) -> Iterator[Iterator[Result | Failure]]:
+    """Applies a function that yields to tasks, one after the other, in one process.
+
+    The process works ahead of its reader by what a pipe holds: memory does not grow with a task.
+
+    Args:
+        function: as for `run_isolated`, but a generator.
+        tasks: picklable.
+        timeout_s: how long the results of one task may be waited for, all together, before its
+            process is killed.
+        limits: as `run_isolated`.
+
+    Yields:
+        For each task in order its results as they come, the last one a `Failure` where the process
+        ended. What is left unread when the next ones are asked for is dropped.
+
+    Raises:
+        Exception: as `run_isolated`.
+    """
+    worker = None
+    try:
+        for index in range(len(tasks)):
+            worker = worker or _start(function, limits)
+            _give(worker, tasks, iter([index]), timeout_s)
+            yield _results(worker, timeout_s)
+            if worker.task >= 0:
+                _stop(worker)
+                worker = None
+    finally:
+        if worker:
+            _stop(worker)
+
+
+def _results(worker: _Worker, timeout_s: float) -> Iterator[Any]:
+    """What a worker's task yields; it is then idle, or has failed."""
+    left = timeout_s
+    while True:
+        asked = time.monotonic()
+        worker.deadline = asked + left
+        while not (done := _poll(worker, timeout_s)):
+            _sleep_until_something([worker])
+        left -= time.monotonic() - asked
+        if isinstance(done[0], _End):
+            worker.task = -1
+            return
+        yield done[0]
+        if isinstance(done[0], Failure):
+            return
+
+
+def _start(function: Callable, limits: ProcessLimits | None) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, function), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, limits), daemon=True)
     process.start()
     theirs.close()  # so that the pipe ends when the process does
+    _send(ours, function)
     return _Worker(process, ours)
 
 
@@ -91,10 +160,13 @@ def _give(worker: _Worker, tasks: Sequence, waiting: Iterator[int], timeout_s: f
     worker.task = next(waiting, -1)
     if worker.task >= 0:
         worker.deadline = time.monotonic() + timeout_s
-        try:
-            worker.pipe.send(tasks[worker.task])
-        except BrokenPipeError:
-            return  # it died while idle; `_poll` sees that
+        _send(worker.pipe, tasks[worker.task])
+
+
+def _send(pipe: Connection, content: object) -> None:
+    # It may have died while idle; `_poll` sees that.
+    with contextlib.suppress(BrokenPipeError):
+        pipe.send(content)
 
 
 def _poll(worker: _Worker, timeout_s: float) -> tuple[Any] | None:
@@ -107,7 +179,7 @@ def _poll(worker: _Worker, timeout_s: float) -> tuple[Any] | None:
             return (content,)
     except (EOFError, ConnectionResetError):
         _stop(worker)
-        return (Failure("crashed", _manner_of_death(worker.process.exitcode)),)
+        return (_manner_of_death(worker.process.exitcode),)
     if time.monotonic() > worker.deadline:
         _stop(worker)
         return (Failure("timeout", f"stopped after {timeout_s:.0f} s"),)
@@ -121,24 +193,38 @@ def _sleep_until_something(pool: list[_Worker]) -> None:
         wait([worker.pipe for worker in busy], timeout=max(until, 0) + 0.01)
 
 
-def _manner_of_death(code: int | None) -> str:
+def _manner_of_death(code: int | None) -> Failure:
+    if code == -signal.SIGXCPU:
+        return Failure("timeout", "used up the processor time that a task may take")
     if code is not None and code < 0:
         hint = " (out of memory?)" if -code == signal.SIGKILL else ""
-        return f"its process was ended by {signal.Signals(-code).name}{hint}"
-    return f"its process exited with code {code}"
+        return Failure("crashed", f"its process was ended by {signal.Signals(-code).name}{hint}")
+    return Failure("crashed", f"its process exited with code {code}")
 
 
-def _serve(pipe: Connection, function: Callable) -> None:
-    """A worker's life: tasks in, results out."""
+def _serve(pipe: Connection, limits: ProcessLimits | None) -> None:
+    """A worker's life: the function, then tasks in, results out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    if limits:
+        limits.enter()
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    function = None
     while True:
         try:
+            # The function comes first: with it everything that it needs is imported.
+            function = function or pipe.recv()
             task = pipe.recv()
         except EOFError:
             return
+        if limits:
+            limits.begin_task()
         try:
-            answer = True, function(task)
+            result = function(task)
+            if isinstance(result, Iterator):
+                for item in result:
+                    pipe.send((True, item))
+                result = _End()
+            answer = True, result
         except Exception as error:
             answer = False, error
         pipe.send(answer)

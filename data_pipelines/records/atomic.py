@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all.
+"""Files and folders that appear whole or not at all.
 
 Owns the write-to-a-temporary-name-then-rename pattern. Knows nothing of what is written.
 """
@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -46,6 +47,46 @@ def atomic_writer(path: str | os.PathLike[str]) -> Iterator[Callable[[bytes | me
         with contextlib.suppress(OSError):
             file.close()
         partial.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def atomic_path(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """As `atomic_writer`, for a library that writes files itself: yields the name to write to.
+
+    Raises:
+        OSError: the file cannot be put in its place.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        with _naming(path):
+            partial.replace(path)
+            _sync_folder(path.parent)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def atomic_folder(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields an empty folder to fill, which becomes `folder` when the block ends without an error.
+
+    Args:
+        folder: to be made, its parents too; it may be there if it is empty.
+
+    Raises:
+        OSError: it cannot be written, or it holds something.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.absolute().with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+        os.replace(partial, folder)  # noqa: PTH105  # onto an empty folder too
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
         raise
 
 

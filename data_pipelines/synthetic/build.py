@@ -19,6 +19,7 @@ import cv2
 import tqdm
 
 from data_pipelines.errors import UserError
+from data_pipelines.paths import cache_folder
 from data_pipelines.records.atomic import atomic_writer
 from data_pipelines.records.metadata import INFO_FILE, shard_name, write_metadata
 from data_pipelines.records.schema import encode_clip
@@ -42,9 +43,8 @@ class _Shard:
 
 
 def default_directory(preset: Preset, seed: int) -> pathlib.Path:
-    """Where a set is kept for this user: `$XDG_CACHE_HOME` or `~/.cache`, by name and version."""
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
-    return cache / "cad_jax" / f"{preset.name}-{VERSION}-seed{seed}"
+    """Where a set is kept for this user, by name and version."""
+    return cache_folder() / f"{preset.name}-{VERSION}-seed{seed}"
 
 
 def build_dataset(

@@ -1,14 +1,18 @@
 """One file in, one verdict out, whatever the file is."""
 
+import dataclasses
 import json
-import shutil
 import wave
 
+import jsonschema
 import numpy as np
 import pytest
 
+from cad_jax.bundle.domain import Domain
+from cad_jax.bundle.files import read_bundle
+from cad_jax.bundle.find import find_bundle
 from cad_jax.detector import Detector
-from cad_jax.run.checkpoint import CheckpointError
+from cad_jax.verdicts.schema import verdict_schema
 from data_pipelines.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -16,7 +20,15 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def detector(finished_run):
-    return Detector.load(finished_run[1])
+    """It knows everything, and its thresholds are those of a detector that works."""
+    loaded = Detector.load(finished_run[1])
+    operating = dataclasses.replace(
+        loaded.bundle.operating,
+        temperatures=dict.fromkeys(loaded.bundle.operating.temperatures, 1.0),
+        thresholds=dict.fromkeys(("p_fake", "p_video", "p_audio", "p_mismatch"), ((0.1, 0.999),)),
+        domain=dataclasses.replace(loaded.bundle.operating.domain, limit=np.inf),
+    )
+    return dataclasses.replace(loaded, bundle=loaded.bundle._replace(operating=operating))
 
 
 def write_sound(path, seconds):
@@ -29,74 +41,93 @@ def write_sound(path, seconds):
     return path
 
 
-def test_a_pretraining_is_no_detector(finished_pretraining):
-    with pytest.raises(CheckpointError, match=r"knows nothing of forgeries: train a detector from"):
-        Detector.load(finished_pretraining[1])
+def codes(verdict):
+    return [reason["code"] for reason in verdict["reasons"]]
 
 
 def test_sound_alone_is_judged_window_by_window(detector, tmp_path):
-    verdict = detector.predict(write_sound(tmp_path / "voice.wav", 3.6))
-    assert verdict["answer"] == "yes"
-    assert [window["start_s"] for window in verdict["windows"]] == [0.0, 1.0, 2.0, 3.0]
-    assert verdict["p_video"] is verdict["p_mismatch"] is verdict["best_offset_ms"] is None
-    assert 0 <= verdict["p_audio"] <= 1
-    audio = [window["p_audio"] for window in verdict["windows"]]
-    assert verdict["p_audio"] == pytest.approx(np.mean(audio), abs=1e-5)
-    json.dumps(verdict, allow_nan=False)
+    ((verdict, moments),) = detector.reports([write_sound(tmp_path / "voice.wav", 3.6)])
+    said = verdict.to_json()
+    jsonschema.validate(said, verdict_schema())
+    assert set(said["modalities"]) == {"audio"}
+    assert codes(said) == ["no_video"]
+    assert (said["sync_offset_ms"], said["duration_s"], said["faces"]) == (None, 3.6, [])
+    assert said["model"] == {"name": detector.name, "sha256": detector.bundle.model_hash}
+    assert len(said["sha256"]) == 64
+    # 1 s each, half of it (12 frames) in the next; the last one ends with the sound.
+    assert [m.start_s for m in moments] == pytest.approx([0, 0.48, 0.96, 1.44, 1.92, 2.4, 2.6])
+    assert {m.face for m in moments} == {None}
+    audio = [m.scores["p_audio"] for m in moments]
+    assert said["score"] == pytest.approx(np.mean(audio), abs=1e-5)
 
 
 def test_the_verdict_does_not_depend_on_how_many_windows_share_a_batch(detector, tmp_path):
-    whole = detector.predict(write_sound(tmp_path / "long.wav", 12.0))
-    short = detector.predict(write_sound(tmp_path / "short.wav", 1.0))
-    assert len(whole["windows"]) == 12
-    assert whole["windows"][0]["p_fake"] == pytest.approx(short["p_fake"], abs=1e-5)
+    ((_, many), (_, one)) = detector.reports(
+        [write_sound(tmp_path / "long.wav", 12.0), write_sound(tmp_path / "short.wav", 1.0)]
+    )
+    assert (len(many), len(one)) == (24, 1)
+    assert many[0].scores == pytest.approx(one[0].scores, abs=1e-5, nan_ok=True)
+
+
+def test_nothing_is_compiled_from_file_to_file(detector, tmp_path):
+    detector.predict(write_sound(tmp_path / "a.wav", 1.0))
+    sizes = detector.scorer._step._cache_size()
+    detector.predict([write_sound(tmp_path / f"{n}.wav", 0.7 + n) for n in range(3)])
+    assert detector.scorer._step._cache_size() == sizes
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "reason"),
+    ("name", "content", "verdict", "reason"),
     [
-        ("text.mp4", b"not a video", "not_media"),
-        ("empty.mp4", b"", "empty"),
-        ("gone.mp4", None, "missing"),
+        ("text.mp4", b"not a video", "not_applicable", "not_media"),
+        ("empty.mp4", b"", "not_applicable", "empty"),
+        ("gone.mp4", None, "cannot_tell", "missing"),
     ],
 )
-def test_a_file_that_is_no_clip_gets_a_reason(detector, tmp_path, name, content, reason):
+def test_a_file_that_is_no_clip_gets_a_reason(detector, tmp_path, name, content, verdict, reason):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
-    verdict = detector.predict(path)
-    assert (verdict["answer"], verdict["reason"]) == ("no", reason)
-    assert "p_fake" not in verdict
+    said = detector.predict(path)
+    jsonschema.validate(said, verdict_schema())
+    assert (said["verdict"], said["score"], codes(said)) == (verdict, None, [reason])
+    assert (said["sha256"] is None) == (content is None)
+
+
+def test_what_the_domain_does_not_know_is_not_judged(detector, tmp_path):
+    operating = detector.bundle.operating
+    narrow = dataclasses.replace(operating, domain=Domain(operating.domain.parts, 0.0))
+    strict = dataclasses.replace(detector, bundle=detector.bundle._replace(operating=narrow))
+    said = strict.predict(write_sound(tmp_path / "a.wav", 2.0))
+    assert (said["verdict"], said["score"]) == ("cannot_tell", None)
+    assert "out_of_domain" in codes(said)
 
 
 def test_decoding_beside_this_process_gives_the_same_verdicts(detector, tmp_path):
     files = [write_sound(tmp_path / "a\x1b\udce9.wav", 2.0), tmp_path / "gone.wav"]
     verdicts = detector.predict(files, timeout_s=60.0)
     assert verdicts == detector.predict(files)
-    assert [verdict["answer"] for verdict in verdicts] == ["yes", "no"]
     (late,) = detector.predict(files[:1], timeout_s=0.01)
-    assert (late["answer"], late["reason"]) == ("no", "timeout")
+    assert (late["verdict"], codes(late)) == ("cannot_tell", ["timeout"])
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"settings": 3}', '{"settings": []}'])
-def test_a_run_that_does_not_say_how_clips_were_prepared_is_one_line(
-    finished_run, tmp_path, content
-):
-    workdir = tmp_path / "run"
-    shutil.copytree(finished_run[1], workdir)
-    (workdir / "preparation.json").write_text(content)
-    with pytest.raises(UserError, match=r"preparation\.json does not say how clips are prepared"):
-        Detector.load(workdir)
+def test_a_run_stands_for_its_bundle_which_is_made_once(detector, finished_run):
+    (folder,) = (finished_run[1] / "bundles").glob("[0-9]*")
+    written = (folder / "bundle.json").stat().st_mtime_ns
+    assert find_bundle(finished_run[1]) == find_bundle(folder) == folder
+    assert (folder / "bundle.json").stat().st_mtime_ns == written
+    assert detector.name == finished_run[1].name
+    assert read_bundle(folder).model_hash == detector.bundle.model_hash
 
 
 @pytest.mark.media
 def test_a_real_clip_is_judged_in_both_modalities(detector, media):
-    verdict = detector.predict(media / "diffdub__RD_Radio22_GT.mp4")
-    assert verdict["answer"] == "yes"
-    assert all(0 <= verdict[p] <= 1 for p in ("p_fake", "p_video", "p_audio", "p_mismatch"))
-    assert len(verdict["windows"][0]["timeline"]) == 5
+    said = detector.predict(media / "diffdub__RD_Radio22_GT.mp4")
+    assert set(said["modalities"]) == {"video", "audio", "sync"}
+    assert said["faces"][0]["speaking"] == 1.0
+    json.dumps(said, allow_nan=False)
 
 
-def test_no_run_is_one_line(tmp_path):
-    with pytest.raises(CheckpointError, match="no checkpoint in"):
+def test_no_bundle_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="is neither a bundle nor a run"):
         Detector.load(tmp_path)

@@ -24,12 +24,18 @@ class Model:
     tower: Tower
     second: Tower | None = None
     rules: tuple[tuple[str, float], ...] = ()
+    rates: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 def test_round_trip():
-    values = {"tower": {"width": 4, "rate": 1}, "rules": [["kernel", 2.0], [".*", 1]]}
+    values = {
+        "tower": {"width": 4, "rate": 1},
+        "rules": [["kernel", 2.0], [".*", 1]],
+        "rates": {"a": 1, "b": 0.5},
+    }
     model = structure(Model, values)
-    assert model == Model(Tower(4, 1.0), None, (("kernel", 2.0), (".*", 1.0)))
+    rules, rates = (("kernel", 2.0), (".*", 1.0)), {"a": 1.0, "b": 0.5}
+    assert model == Model(Tower(4, 1.0), None, rules, rates)
     assert isinstance(model.tower.rate, float)
     assert structure(Model, unstructure(model)) == model
 
@@ -46,6 +52,8 @@ def test_round_trip():
         ({"tower": {"width": 4, "stem": "cnv"}}, "did you mean 'conv'?"),
         ({"tower": {"width": 4}, "rules": [["a"]]}, "config.rules[0] must have 2 entries, not 1"),
         ({"tower": {"width": 4}, "rules": "ab"}, "config.rules must be a list, not 'ab'"),
+        ({"tower": {"width": 4}, "rates": [1]}, "config.rates must be an object, not [1]"),
+        ({"tower": {"width": 4}, "rates": {"a": "1"}}, "config.rates.a must be float, not '1'"),
     ],
 )
 def test_faults_are_named(values, message):

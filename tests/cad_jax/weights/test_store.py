@@ -18,7 +18,7 @@ from cad_jax.models.functional import FunctionalModel
 from cad_jax.models.lora import is_adapter
 from cad_jax.models.vit import ViT
 from cad_jax.settings.model import LoRAConfig, ViTConfig, WhisperConfig
-from cad_jax.weights import store
+from cad_jax.weights import safetensors_files
 from cad_jax.weights.convert import TowerWeights
 from cad_jax.weights.positions import resize_positions
 from cad_jax.weights.published import WeightsError
@@ -217,7 +217,7 @@ def test_nothing_half_written_stays(tmp_path, monkeypatch):
 
     output = tmp_path / "deep" / "clip"
     with monkeypatch.context() as patch:
-        patch.setattr(store, "save_file", full)
+        patch.setattr(safetensors_files, "save_file", full)
         with pytest.raises(OSError, match=r"cannot write .*weights\.safetensors: No space left"):
             write_tower(random_weights(), (), output)
     assert list(output.parent.iterdir()) == []

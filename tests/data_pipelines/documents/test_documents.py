@@ -1,6 +1,7 @@
 """Both forms of a report, on blocks whose text is hostile."""
 
 import base64
+import math
 import re
 
 import pytest
@@ -9,6 +10,8 @@ from data_pipelines.documents.blocks import (
     Commands,
     Gallery,
     Heading,
+    Panel,
+    Panels,
     Picture,
     Plot,
     Plots,
@@ -39,6 +42,7 @@ def blocks(svg):
         Plots([Plot(svg, NASTY)]),
         Gallery([Picture(b"\xff\xd8jpeg", NASTY)]),
         Commands(["python x.py --name='<b>'", "```"]),
+        Panels([Panel("0:00", 0.25, [Text(NASTY)]), Panel(NASTY, math.nan, [])], chosen=1),
     ]
 
 
@@ -46,12 +50,25 @@ def test_html_escapes_all_text(blocks):
     page = html_page(NASTY, blocks)
     assert "<script" not in page
     escaped = "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; | `a` $x$"
-    assert page.count(escaped) == 7  # title, heading, text, two cells, two captions
+    assert page.count(escaped) == 9  # title, heading, text, two cells, two captions, panel, label
     assert f"<h1>{escaped}</h1>" in page
     assert "<p class='warning'>look</p>" in page
     assert "<td class='number'>7</td>" in page
     assert "<td class='warning'>0.9 *</td>" in page
     assert "<pre>python x.py --name=&#x27;&lt;b&gt;&#x27;\n```</pre>" in page
+
+
+def test_panels_are_radio_buttons_of_which_one_is_checked(blocks):
+    page = html_page("x", [*blocks, Panels([Panel("a", 1.0, [Panels([Panel("b", 0, [])])])])])
+    names = re.findall(r"<input type='radio' name='([^']+)' id='([^']+)'( checked)?>", page)
+    assert names == [
+        ("p7", "p7-0", ""),
+        ("p7", "p7-1", " checked"),
+        ("p8", "p8-0", " checked"),
+        ("p8-0-0", "p8-0-0-0", " checked"),
+    ]
+    assert "<label for='p7-0' style='--shade:25%'>0:00</label>" in page
+    assert "<label for='p7-1'>" in page
 
 
 def test_html_needs_nothing_besides(blocks):
@@ -83,5 +100,6 @@ def test_markdown_escapes_all_text(blocks):
     assert lines[start + 1 : start + 3] == ["|---|---|", f"| {escaped} | 7 |"]
     assert f"(Drawn in the HTML page: {escaped})" in lines
     assert "(In the HTML page: 1 pictures)" in lines
+    assert "(In the HTML page: 2 panels to click through)" in lines
     assert "    ```" in lines
     assert "<script" not in page

@@ -16,8 +16,8 @@ from data_pipelines.loading.augment import (
     limit_band,
     recompress,
 )
+from data_pipelines.loading.sample import Sample
 from data_pipelines.loading.settings import NO_AUGMENTATION, AugmentConfig, ClipSpec
-from data_pipelines.loading.source import Sample
 from data_pipelines.loading.transforms import clip_row
 from data_pipelines.loading.window import Window
 

@@ -8,8 +8,8 @@ import pytest
 
 from data_pipelines.loading.draw import TrainingDraws
 from data_pipelines.loading.rows import EvaluationRow, TrainingRow
+from data_pipelines.loading.sample import Sample
 from data_pipelines.loading.settings import AugmentConfig, ClipSpec
-from data_pipelines.loading.source import Sample
 from data_pipelines.loading.transforms import clip_row
 from data_pipelines.loading.views import SyncShift
 

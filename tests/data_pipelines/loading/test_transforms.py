@@ -7,8 +7,8 @@ import pytest
 import simplejpeg
 
 from data_pipelines.errors import UserError
+from data_pipelines.loading.sample import Sample
 from data_pipelines.loading.settings import ClipSpec
-from data_pipelines.loading.source import Sample
 from data_pipelines.loading.transforms import (
     MOUTH_MARGIN,
     blank_row,

@@ -2,6 +2,7 @@ import dataclasses
 import pathlib
 import wave
 
+import cv2
 import numpy as np
 import pytest
 import simplejpeg
@@ -55,6 +56,21 @@ def talking(tmp_path_factory, draw_face, write_media) -> pathlib.Path:
 )
 def test_windows(length, window, stride, expected):
     settings = PrepareSettings(window_s=window, stride_s=stride, min_s=0.5)
+    assert windows(length, settings) == expected
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [
+        (12, []),
+        (30, [(0, 30)]),
+        (100, [(0, 100)]),
+        (101, [(0, 100), (1, 101)]),
+        (210, [(0, 100), (50, 150), (100, 200), (110, 210)]),
+    ],
+)
+def test_windows_of_a_verdict_are_whole(length, expected):
+    settings = PrepareSettings(window_s=4.0, stride_s=2.0, every_face=True)
     assert windows(length, settings) == expected
 
 
@@ -350,3 +366,65 @@ def test_real_clips_stand_still_in_their_crops(media):
         assert crops[0].shape == (224, 224, 1)
         assert np.abs(np.diff(mouths, n=2, axis=0)).mean() < 0.7
         assert (np.abs(mouths - [112, 150]) < 30).all()
+
+
+EVERY_FACE = dataclasses.replace(SETTINGS, every_face=True)
+
+
+@pytest.fixture(scope="module")
+def two_faces(tmp_path_factory, draw_face, write_media) -> pathlib.Path:
+    """1 s of one face, 1.2 s of two, sound for 3.6 s: the last 1.4 s show nobody."""
+    one = draw_face(width=320, centre=(90, 100), radius=50)
+    two = np.concatenate([one[:, :180], draw_face(width=200, centre=(110, 100), radius=40)], axis=1)
+    one = np.concatenate([one[:, :180], np.full((240, 200, 3), (70, 90, 110), np.uint8)], axis=1)
+    plain = np.full_like(two, 90)
+    path = tmp_path_factory.mktemp("two") / "two.mkv"
+    return write_media(
+        path, [one] * 25 + [two] * 30 + [plain] * 35, sound=tone(3.6),
+        codecs=("libx264", "pcm_s16le"),
+    )  # fmt: skip
+
+
+def test_every_face_has_its_records_and_sound_alone_the_rest(two_faces):
+    records = prepare_clip(source(two_faces), EVERY_FACE)
+    found = [(r.provenance.get("face"), r.start_ms, len(r.frames), r.has_audio) for r in records]
+    whole = (25, True)
+    assert [row for row in found if row[0] == "0"] == [
+        ("0", 0, *whole), ("0", 1000, *whole), ("0", 1200, *whole),
+    ]  # fmt: skip
+    assert {row[2:] for row in found if row[0] == "1"} == {whole}
+    alone = [row for row in found if row[0] is None]
+    assert [row[1] for row in alone] == pytest.approx([2200, 2600], abs=80)
+    assert {row[2:] for row in alone} == {(0, True)}
+    assert len({record.clip_id for record in records}) == len(records)
+    largest = prepare_clip(source(two_faces), SETTINGS)
+    first = [record for record in records if record.provenance.get("face") == "0"][:2]
+    assert [record.frames for record in largest] == [record.frames for record in first]
+
+
+def test_without_a_face_the_sound_is_there_and_says_why_it_is_alone(tmp_path, grey, write_media):
+    path = write_media(tmp_path / "a.mp4", [grey(90)] * 50, sound=tone(2.0))
+    first, *_ = prepare_clip(source(path), EVERY_FACE)
+    assert (first.has_video, first.has_audio) == (False, True)
+    assert first.provenance["unseen"].startswith("no_face: none seen")
+    silent = write_media(tmp_path / "b.mp4", [grey(90)] * 50)
+    with pytest.raises(MediaError, match="no_face"):
+        prepare_clip(source(silent), EVERY_FACE)
+    short = write_media(tmp_path / "c.mp4", [grey(90)] * 5, sound=tone(0.2))
+    with pytest.raises(MediaError, match="too_short"):
+        prepare_clip(source(short), EVERY_FACE)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_a_photo_is_a_window_that_stands_still(tmp_path, draw_face, suffix):
+    path = tmp_path / f"face.{suffix}"
+    cv2.imwrite(str(path), draw_face()[..., ::-1])
+    path = path.rename(path.with_suffix(".dat"))  # whatever it is called
+    (record,) = prepare_clip(source(path), EVERY_FACE)
+    assert (len(record.frames), record.has_audio) == (25, False)
+    assert (record.provenance["photo"], record.provenance["face"]) == ("yes", "0")
+    crops = [simplejpeg.decode_jpeg(jpeg).astype(float) for jpeg in record.frames]
+    assert np.abs(crops[0] - crops[-1]).mean() < 2  # the mesh trembles
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(MediaError, match=r"no_frames|not_media"):
+        prepare_clip(source(path), EVERY_FACE)

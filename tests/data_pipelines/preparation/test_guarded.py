@@ -2,8 +2,8 @@
 
 import os
 import time
+from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
 from data_pipelines.benchmarks.base import ClipSource
@@ -12,8 +12,7 @@ from data_pipelines.media.errors import MediaError
 from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation import guarded
 from data_pipelines.preparation.guarded import guarded_clips
-from data_pipelines.preparation.spool import Outcome
-from data_pipelines.preparation.workers import run_isolated
+from data_pipelines.records.clip import ClipRecord
 from data_pipelines.records.schema import encode_clip
 
 pytestmark = pytest.mark.slow
@@ -37,19 +36,15 @@ def test_records_come_in_order_and_a_bad_file_raises_where_it_is_read(sounds):
     assert found == [here[0], "not_media", "missing", here[1]]
 
 
-def _hang_or_die(task: tuple[int, ClipSource]) -> Outcome:
-    {"clip0.wav": lambda: time.sleep(60), "clip1.wav": lambda: os._exit(3)}[task[1].key]()
-    raise AssertionError
+def _hang_or_die(settings: PrepareSettings, source: ClipSource) -> Iterator[ClipRecord]:
+    {"clip0.wav": lambda: time.sleep(60), "clip1.wav": lambda: os._exit(3)}[source.key]()
+    yield from ()
 
 
 def test_a_file_that_hangs_and_one_that_kills_have_their_reasons(sounds, monkeypatch):
-    def execute(spool, settings, tasks):
-        for index, failure in run_isolated(_hang_or_die, tasks, 1, 3.0):
-            yield index, Outcome(reason=failure.reason, detail=failure.detail)
-
-    monkeypatch.setattr(guarded, "local_executor", lambda workers, timeout_s: execute)
+    monkeypatch.setattr(guarded, "_records", _hang_or_die)
     reasons = []
-    for clips in guarded_clips(sources(sounds, "clip0.wav", "clip1.wav"), SETTINGS, 3.0):
+    for clips in guarded_clips(sources(sounds, "clip0.wav", "clip1.wav"), SETTINGS, 8.0):
         with pytest.raises(MediaError) as caught:
             next(clips)
         reasons.append(caught.value.reason)
@@ -57,6 +52,6 @@ def test_a_file_that_hangs_and_one_that_kills_have_their_reasons(sounds, monkeyp
 
 
 def test_time_is_up_for_what_takes_too_long(sounds):
-    (clips,) = guarded_clips(sources(sounds, "clip9.wav"), SETTINGS, 0.01)
-    with pytest.raises(MediaError, match="timeout: stopped after 0 s"):
-        np.array(list(clips))
+    for clips in guarded_clips(sources(sounds, "clip9.wav"), SETTINGS, 0.01):
+        with pytest.raises(MediaError, match="timeout: stopped after 0 s"):
+            next(clips)

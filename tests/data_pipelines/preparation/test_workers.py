@@ -1,10 +1,11 @@
+import functools
 import operator
 import os
 import time
 
 import pytest
 
-from data_pipelines.preparation.workers import Failure, run_isolated
+from data_pipelines.preparation.workers import Failure, run_isolated, stream_isolated
 
 # The functions come from the standard library: a spawned process must be able to import them.
 
@@ -42,3 +43,20 @@ def test_a_hanging_task_is_stopped_and_the_rest_goes_on():
 def test_an_exception_is_raised_here_and_ends_the_others():
     with pytest.raises(ZeroDivisionError):
         list(run_isolated((1).__truediv__, [1, 0, 1], workers=1, timeout_s=60.0))
+
+
+def test_results_of_each_task_stream_in_its_turn():
+    found = [list(results) for results in stream_isolated(iter, ["ab", "", "cd"], 60.0)]
+    assert found == [["a", "b"], [], ["c", "d"]]
+
+
+def test_a_stream_goes_on_after_one_that_fails_and_one_that_is_left_unread():
+    tasks = [range(3), "abc", "de"]
+    call = operator.methodcaller("__iter__")
+    streams = stream_isolated(call, tasks, 60.0)
+    assert next(next(streams)) == 0  # 1 and 2 stay unread
+    assert next(next(streams)) == "a"
+    assert list(next(streams)) == ["d", "e"]
+    sleeping = stream_isolated(functools.partial(map, time.sleep), [[120], [0.0]], 3.0)
+    found = [list(results) for results in sleeping]
+    assert found == [[Failure("timeout", "stopped after 3 s")], [None]]

@@ -1,0 +1,114 @@
+"""A bundle of a small run: what was written comes back, and what was changed is refused."""
+
+import dataclasses
+import json
+import shutil
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cad_jax.bundle.files import ARRAYS, CARD, INFO, BundleError, read_bundle, save_bundle
+from cad_jax.bundle.make import DRAWN, OTHERS, write_bundle
+from cad_jax.commands.bundle import main
+from cad_jax.data import open_evaluation
+from cad_jax.run.appearance import SIZES
+from cad_jax.run.placement import load_run
+from cad_jax.run.scoring import described_scores, make_scorer
+from data_pipelines.media.settings import PrepareSettings
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def bundle(finished_run, tmp_path_factory):
+    """A bundle's folder, not to be changed, and what making it said."""
+    folder = tmp_path_factory.mktemp("bundles") / "small"
+    return folder, write_bundle(finished_run[1], folder, commit="1234567")
+
+
+@pytest.fixture
+def copy(bundle, tmp_path):
+    return shutil.copytree(bundle[0], tmp_path / "copy")
+
+
+def test_what_was_written_comes_back(bundle, finished_run):
+    folder, made = bundle
+    run, loaded = load_run(finished_run[1]), read_bundle(folder)
+    assert loaded.params.keys() == run.params.keys()
+    for name, array in run.params.items():
+        np.testing.assert_array_equal(loaded.params[name], array)
+    assert loaded.config.model == run.config.model
+    assert loaded.config.data.clip == run.config.data.clip
+    assert "/" not in json.dumps(loaded.config.to_mapping()["data"])  # nobody's folders
+    assert loaded.settings == PrepareSettings()
+    assert (loaded.model_hash, loaded.notice) == (made.model_hash, OTHERS)
+    for part in ("temperatures", "thresholds", "genuine"):
+        assert getattr(loaded.operating, part) == getattr(made.operating, part)
+
+
+def test_the_domain_judges_new_scores_and_clips_without_sound(bundle, drawn_set, silent_set):
+    folder, made = bundle
+    loaded = read_bundle(folder)
+    scorer = make_scorer(loaded.config, loaded.mesh, described_scores)
+
+    def distances(path):
+        data = dataclasses.replace(loaded.config.data, path=str(path))
+        features = scorer.split(loaded.params, open_evaluation(data, "val"))["features"]
+        assert features.shape[1] == sum(SIZES.values())
+        return features, loaded.operating.domain.distance(features)
+
+    _, drawn = distances(drawn_set)
+    (declined,) = (of for of in made.declined if of.split == "val")
+    assert (len(drawn), np.sum(drawn > loaded.operating.domain.limit)) == declined[1:]
+    features, silent = distances(silent_set)
+    present = np.isfinite(features).all(axis=0)
+    np.testing.assert_array_equal(present, np.arange(len(present)) < SIZES["video"])
+    assert np.isfinite(silent).all()
+
+
+@pytest.mark.parametrize("name", [ARRAYS, INFO, CARD, "manifest.json"])
+def test_one_flipped_bit_is_refused(copy, name):
+    path = copy / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(BundleError, match=rf"{name} is damaged.*; bring this bundle back"):
+        read_bundle(copy)
+
+
+def test_what_is_no_bundle_is_refused(copy, tmp_path):
+    with pytest.raises(BundleError, match=r"no bundle in .*: it has no bundle\.json"):
+        read_bundle(tmp_path)
+    (copy / CARD).unlink()
+    with pytest.raises(BundleError, match=r"MODEL_CARD\.md is missing"):
+        read_bundle(copy)
+
+
+def test_parameters_of_another_model_are_refused(bundle, tmp_path):
+    loaded = read_bundle(bundle[0])
+    params = loaded.params | {"logit/kernel": jnp.zeros((3, 1))}
+    saved = (loaded.config, params, loaded.settings, loaded.operating, DRAWN, "card")
+    save_bundle(tmp_path / "other", *saved)
+    with pytest.raises(BundleError, match=r"is of another model: logit/kernel is \(3, 1\)"):
+        read_bundle(tmp_path / "other")
+
+
+def test_the_card_says_what_it_is_made_of(bundle, finished_run):
+    card = (bundle[0] / CARD).read_text()
+    assert OTHERS[1:] in card
+    assert f"Not evaluated: there is no {finished_run[1]}/evaluation/metrics-val.json" in card
+    assert f"python scripts/bundle.py --run={finished_run[1]}" in card
+    assert "commit 1234567" in card
+    assert "| val | 8 | " in card
+
+
+def test_the_command_says_in_a_line_why_not(finished_pretraining, bundle, tmp_path, capsys):
+    def said(run, output):
+        assert main([f"--run={run}", f"--output={output}"]) == 1
+        return capsys.readouterr().err
+
+    assert "is there already; remove it" in said(tmp_path, bundle[0])
+    assert "no checkpoint in" in said(tmp_path, tmp_path / "new")
+    assert "is a pretraining" in said(finished_pretraining[1], tmp_path / "new")
+    assert not (tmp_path / "new").exists()
