@@ -17,7 +17,5 @@ def test_a_folder_is_itself(tmp_path):
 
 def test_a_wrong_name_is_one_line_with_the_right_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        BundleError, match="nor a run; did you mean 'tiny'"
-    ):
+    with pytest.raises(BundleError, match="nor a run; did you mean 'tiny'"):
         find_bundle("tinny")
