@@ -25,8 +25,10 @@ from jaxtyping import Bool, Float64, Int
 from cad_jax.bundle.operating import Operating
 from cad_jax.verdicts.rarity import Rarity, shared
 from cad_jax.verdicts.schema import (
+    MODALITIES,
     FaceVerdict,
     FileVerdict,
+    Modality,
     ModalityVerdict,
     ModelFacts,
     Reason,
@@ -48,7 +50,7 @@ _TITLES: dict[Part, str] = {
     "video": "the picture",
     "audio": "the sound",
     "sync": "the match of lips and speech",
-    "fused": "picture and sound together",
+    "fused": "the clip as a whole",
 }
 _RANK: tuple[Verdict, ...] = ("authentic", "cannot_tell", "suspicious", "manipulated")
 _DIGITS = 6
@@ -131,14 +133,16 @@ def decide(
     parts = {name: judged for name, judged in found.items() if judged is not None}
     notes = facts.notes + _small(list(faces))
     verdict, score, reasons, ranges = _worst(parts, large)
-    modalities = {name: parts[name] for name in parts if name != "fused"}
+    modalities: dict[Modality, ModalityVerdict] = {
+        name: ModalityVerdict(*parts[name][:3]) for name in MODALITIES if name in parts
+    }
     offsets = windows.offset_ms[talking & np.isfinite(windows.offset_ms)]
     return FileVerdict(
         file=facts.file,
         verdict=verdict,
         score=score,
         reasons=(*reasons, *notes),
-        modalities={name: ModalityVerdict(*judged[:3]) for name, judged in modalities.items()},
+        modalities=modalities,
         faces=tuple(faces),
         ranges=ranges,
         sync_offset_ms=float(np.median(offsets)) if offsets.size else None,
@@ -228,7 +232,7 @@ def _judge(
         return _Judged("cannot_tell", None, (Reason("not_calibrated", message),))
     distance, limit = float(np.median(windows.distance[rows])), operating.domain.limit
     if not distance <= limit:
-        message = f"{title} is unlike what the detector knows ({distance:.2f}, limit {limit:.2f})"
+        message = f"it is unlike what the detector knows ({distance:.2f}, limit {limit:.2f})"
         return _Judged("cannot_tell", None, (Reason("out_of_domain", message),))
     values = operating.calibrated(head, windows.scores[head][rows])
     spans = np.stack([windows.start_s[rows], windows.end_s[rows]], axis=1)
@@ -269,24 +273,23 @@ def _judged(
 def merged(part: Part, spans: Float64[np.ndarray, "n 2"], scores: Values) -> Iterator[TimeRange]:
     """Ranges of time without those that meet; each with its highest score."""
     order = np.argsort(spans[:, 0], kind="stable")
-    start = end = top = None
-    for (begin, stop), score in zip(spans[order].tolist(), scores[order].tolist(), strict=True):
-        if end is not None and begin <= end:
-            end, top = max(end, stop), max(top, score)
-            continue
-        if end is not None:
-            yield TimeRange(_rounded(start), _rounded(end), _rounded(top), part)
-        start, end, top = begin, stop, score
-    if end is not None:
-        yield TimeRange(_rounded(start), _rounded(end), _rounded(top), part)
+    held: list[tuple[float, float, float]] = []
+    for (start, end), score in zip(spans[order].tolist(), scores[order].tolist(), strict=True):
+        if held and start <= held[-1][1]:
+            first, last, top = held.pop()
+            start, end, score = first, max(last, end), max(top, score)
+        held.append((start, end, score))
+    for start, end, score in held:
+        yield TimeRange(_rounded(start), _rounded(end), _rounded(score), part)
 
 
 def _worst(parts: Mapping[str, _Judged], faces: Sequence[_Judged]) -> _Judged:
     """The file's verdict, its highest score, every part's reasons, and where they are."""
     everything = [*faces, *(judged for name, judged in parts.items() if name != "video")]
-    verdict = max((judged.verdict for judged in everything), key=_RANK.index, default="cannot_tell")
+    ranks = [_RANK.index(judged.verdict) for judged in everything]
+    verdict = _RANK[max(ranks)] if ranks else "cannot_tell"
     scores = [judged.score for judged in everything if judged.score is not None]
-    reasons = tuple(reason for judged in everything for reason in judged.reasons)
+    reasons = tuple(dict.fromkeys(reason for judged in everything for reason in judged.reasons))
     ranges = sorted(
         (found for judged in everything for found in judged.ranges),
         key=lambda found: (found.start_s, found.modality),

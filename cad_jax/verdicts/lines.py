@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from cad_jax.verdicts.schema import FileVerdict, ModalityVerdict
+from cad_jax.verdicts.schema import MODALITIES, FileVerdict, ModalityVerdict
 
 _FILE = 40  # characters of a path; of a longer one its end
-_COLUMNS = ("video", "audio", "sync")
 
 
 def heading() -> str:
@@ -17,7 +16,7 @@ def heading() -> str:
 def lines(verdict: FileVerdict) -> Iterator[str]:
     """A file's row, then a line for each range of time and each reason."""
     name = verdict.file if len(verdict.file) <= _FILE else f"…{verdict.file[1 - _FILE :]}"
-    scores = [verdict.score, *(_score(verdict.modalities.get(column)) for column in _COLUMNS)]
+    scores = [verdict.score, *(_score(verdict.modalities.get(column)) for column in MODALITIES)]
     cells = "".join(f"{'-' if score is None else f'{score:.2f}':>9}" for score in scores)
     yield f"{name:<{_FILE}}  {verdict.verdict.replace('_', ' '):<14}{cells}".rstrip()
     for found in verdict.ranges:

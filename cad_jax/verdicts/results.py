@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cad_jax.verdicts.schema import FileVerdict
+from cad_jax.verdicts.schema import MODALITIES, FileVerdict
 from data_pipelines.errors import UserError
 from data_pipelines.records.atomic import atomic_path
 from data_pipelines.records.lock import held
@@ -24,11 +24,10 @@ _RANGE = pa.struct([
     ("start_s", pa.float64()), ("end_s", pa.float64()), ("score", pa.float64()),
     ("modality", pa.string()),
 ])  # fmt: skip
-_MODALITIES = ("video", "audio", "sync")
 SCHEMA = pa.schema([
     ("file", pa.string()), ("verdict", pa.string()), ("score", pa.float64()),
-    *((f"{name}_verdict", pa.string()) for name in _MODALITIES),
-    *((f"{name}_score", pa.float64()) for name in _MODALITIES),
+    *((f"{name}_verdict", pa.string()) for name in MODALITIES),
+    *((f"{name}_score", pa.float64()) for name in MODALITIES),
     ("sync_offset_ms", pa.float64()), ("duration_s", pa.float64()), ("sha256", pa.string()),
     ("reasons", pa.list_(pa.string())), ("ranges", pa.list_(_RANGE)),
     ("model", pa.string()), ("model_sha256", pa.string()), ("json", pa.string()),
@@ -127,7 +126,7 @@ def _row(verdict: dict[str, Any]) -> dict[str, Any]:
     """A verdict as a row of `SCHEMA`."""
     parts = {
         f"{name}_{key}": verdict["modalities"].get(name, {}).get(key)
-        for name in _MODALITIES
+        for name in MODALITIES
         for key in ("verdict", "score")
     }
     others = {

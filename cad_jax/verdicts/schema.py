@@ -7,7 +7,7 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from cad_jax.settings.structure import unstructure
 
@@ -15,6 +15,7 @@ from cad_jax.settings.structure import unstructure
 # people could judge.
 Verdict = Literal["authentic", "manipulated", "suspicious", "cannot_tell", "not_applicable"]
 Modality = Literal["video", "audio", "sync"]
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 
 @dataclasses.dataclass(frozen=True)
