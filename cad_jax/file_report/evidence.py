@@ -71,6 +71,11 @@ class Moment:
     p_sound: Float[np.ndarray, " t"]
     mel: UInt8[np.ndarray, "m n"]
 
+    @property
+    def beyond(self) -> bool:
+        """Whether the detector knows nothing like it: what it says of the window means nothing."""
+        return self.distance > 1
+
 
 def moments_of(
     rows: Sequence[ClipRow], scores: Scores, windows: Windows, operating: Operating

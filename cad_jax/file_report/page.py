@@ -115,6 +115,13 @@ def _over_time(verdict: FileVerdict, moments: Sequence[Moment]) -> Iterator[Bloc
         return
     end = max(verdict.duration_s or 0.0, *(moment.end_s for moment in moments))
     yield Heading("Over time")
+    beyond = sum(moment.beyond for moment in moments)
+    if beyond:
+        yield Text(
+            f"{beyond} of {len(moments)} windows are unlike everything that the detector knows: "
+            "what it says of them means nothing. They are grey.",
+            "warning",
+        )
     yield timeline(moments, verdict.ranges, end)
     shown = [moment for moment in moments if moment.frames]
     if shown:
@@ -122,7 +129,7 @@ def _over_time(verdict: FileVerdict, moments: Sequence[Moment]) -> Iterator[Bloc
             "Click a time, or step with the arrow keys; the redder, the more suspicious. Below a "
             "face stands the evidence that this very frame is forged."
         )
-        strangest = max(range(len(shown)), key=lambda number: suspicion(shown[number]))
+        strangest = max(range(len(shown)), key=lambda number: _worth_opening(shown[number]))
         yield Panels([_panel(moment) for moment in shown], strangest)
     if any(moment.mel.size for moment in moments):
         yield Heading("Sound")
@@ -134,6 +141,10 @@ def _over_time(verdict: FileVerdict, moments: Sequence[Moment]) -> Iterator[Bloc
         yield sync(moments, end)
 
 
+def _worth_opening(moment: Moment) -> tuple[bool, float]:
+    return not moment.beyond, suspicion(moment)
+
+
 def _panel(moment: Moment) -> Panel:
     said = ", ".join(
         f"{HEAD_NAMES[head]} {_score(p)}" for head, p in moment.scores.items() if math.isfinite(p)
@@ -142,7 +153,8 @@ def _panel(moment: Moment) -> Panel:
     domain = f"; {moment.distance:.2f} of the way to the limit of what the detector knows"
     span = f"{_clock(moment.start_s)} to {_clock(moment.end_s)}{face}"
     blocks = [Text(f"{span}: {said}{domain if math.isfinite(moment.distance) else ''}")]
-    return Panel(_clock(moment.start_s), suspicion(moment), [*blocks, _strip(moment.frames)])
+    shade = math.nan if moment.beyond else suspicion(moment)
+    return Panel(_clock(moment.start_s), shade, [*blocks, _strip(moment.frames)])
 
 
 def _faces(verdict: FileVerdict, moments: Sequence[Moment]) -> Iterator[Block]:
@@ -181,7 +193,7 @@ def _checked(verdict: FileVerdict, moments: Sequence[Moment]) -> Iterator[Block]
     seen = [moment for moment in moments if moment.face is not None]
     heard = [moment for moment in moments if moment.mel.size]
     compared = [moment for moment in moments if moment.sync_curve.size]
-    beyond = [moment for moment in moments if moment.distance > 1]
+    beyond = [moment for moment in moments if moment.beyond]
     rows = [
         ["picture: faces, crop by crop", *_amount(seen)],
         ["sound", *_amount(heard)],

@@ -26,15 +26,18 @@ HEAD_NAMES = {
     "p_audio": "sound",
     "p_mismatch": "lips against sound",
 }
-_FOUND = "#e0564a"
+_FOUND, _BEYOND = "#e0564a", "0.85"
 _MOST_SLICES = 1500  # of a drawn spectrogram
 _KILOHERTZ = (0.25, 1, 2, 4, 8)
 
 
 def timeline(moments: Sequence[Moment], ranges: Sequence[TimeRange], duration_s: float) -> Plots:
-    """Every head over time, a line a face; what was found is shaded."""
+    """Every head over time, a line a face; what was found is red, what is not known grey."""
     with drawing(WIDTH, 2.8) as figure:
         axes = figure.subplots()
+        for moment in moments:
+            if moment.beyond:
+                axes.axvspan(moment.start_s, moment.end_s, color=_BEYOND, linewidth=0)
         for found in ranges:
             axes.axvspan(found.start_s, found.end_s, color=_FOUND, alpha=0.18, linewidth=0)
         for head, colour in HEAD_COLOURS.items():
@@ -45,7 +48,8 @@ def timeline(moments: Sequence[Moment], ranges: Sequence[TimeRange], duration_s:
         axes.grid(axis="y", color="0.9", linewidth=0.6)
         keys = [Patch(color=HEAD_COLOURS[head], label=name) for head, name in HEAD_NAMES.items()]
         keys.append(Patch(color=_FOUND, alpha=0.3, label="found"))
-        figure.legend(handles=keys, loc="outside upper center", ncols=5, frameon=False, fontsize=8)
+        keys.append(Patch(color=_BEYOND, label="not known"))
+        figure.legend(handles=keys, loc="outside upper center", ncols=6, frameon=False, fontsize=8)
         caption = "Calibrated score of each window, at its middle; a line a face."
         return Plots([Plot(to_svg(figure), caption)])
 

@@ -50,7 +50,7 @@ _TITLES: dict[Part, str] = {
     "video": "the picture",
     "audio": "the sound",
     "sync": "the match of lips and speech",
-    "fused": "picture and sound together",
+    "fused": "the clip as a whole",
 }
 _RANK: tuple[Verdict, ...] = ("authentic", "cannot_tell", "suspicious", "manipulated")
 _DIGITS = 6
@@ -232,7 +232,7 @@ def _judge(
         return _Judged("cannot_tell", None, (Reason("not_calibrated", message),))
     distance, limit = float(np.median(windows.distance[rows])), operating.domain.limit
     if not distance <= limit:
-        message = f"{title} is unlike what the detector knows ({distance:.2f}, limit {limit:.2f})"
+        message = f"it is unlike what the detector knows ({distance:.2f}, limit {limit:.2f})"
         return _Judged("cannot_tell", None, (Reason("out_of_domain", message),))
     values = operating.calibrated(head, windows.scores[head][rows])
     spans = np.stack([windows.start_s[rows], windows.end_s[rows]], axis=1)
@@ -289,7 +289,7 @@ def _worst(parts: Mapping[str, _Judged], faces: Sequence[_Judged]) -> _Judged:
     ranks = [_RANK.index(judged.verdict) for judged in everything]
     verdict = _RANK[max(ranks)] if ranks else "cannot_tell"
     scores = [judged.score for judged in everything if judged.score is not None]
-    reasons = tuple(reason for judged in everything for reason in judged.reasons)
+    reasons = tuple(dict.fromkeys(reason for judged in everything for reason in judged.reasons))
     ranges = sorted(
         (found for judged in everything for found in judged.ranges),
         key=lambda found: (found.start_s, found.modality),

@@ -102,7 +102,7 @@ def _short(text: str) -> str:
 def _credentials(path: pathlib.Path) -> Facts | None:
     """What the manifest says; None where nothing looked for one."""
     try:
-        import c2pa  # an extra
+        import c2pa  # type: ignore[import-not-found]  # an extra
     except ImportError:
         return None
     if path.stat().st_size > LARGEST_CREDENTIALS:

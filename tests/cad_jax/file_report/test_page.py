@@ -122,3 +122,15 @@ def test_what_is_missing_is_left_out(verdict, tmp_path, moments, drawings):
     assert page.count("<svg") == drawings
     assert "It cannot be told" in page
     assert "The file says nothing that could be read." in page
+
+
+def test_windows_that_the_detector_does_not_know_are_no_evidence(verdict, tmp_path):
+    strange = dataclasses.replace(moment(0.8, 0, 0.99), distance=1.2)
+    path = tmp_path / "report.html"
+    write_page(verdict, Evidence([moment(0.0, 0), strange], None, "cad-predict clip"), path)
+    page = path.read_text()
+    assert "1 of 2 windows are unlike everything that the detector knows" in page
+    assert re.findall(r"<label for='[^']*'( style='[^']*')?>", page) == [
+        " style='--shade:40%'", "",
+    ]  # fmt: skip
+    assert re.findall(r"<input type='radio'[^>]*?( checked)?>", page) == [" checked", ""]

@@ -120,7 +120,7 @@ def test_speakers_take_turns(windows, together):
 def test_what_is_out_of_the_domain_is_not_judged(judged, windows):
     found = judged(windows(5, distance=3.0, **LOW | {"p_video": 0.99}))
     assert (found.verdict, found.score, found.ranges) == ("cannot_tell", None, ())
-    assert set(codes(found)) == {"out_of_domain"}
+    assert codes(found) == ["out_of_domain"]  # said once for all parts
     assert {modality.verdict for modality in found.modalities.values()} == {"cannot_tell"}
     unknown = judged(windows(5, distance=np.nan, **LOW))
     assert unknown.verdict == "cannot_tell"
