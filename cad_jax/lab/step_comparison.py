@@ -82,11 +82,11 @@ def compare_with_torch(config: Experiment, steps: int, rounds: int) -> StepCompa
     Raises:
         UserError: PyTorch is not there, or the twin has no such model.
     """
+    device = "cuda" if jax.default_backend() == "gpu" else "cpu"
+    config = _comparable(config, rounded=device == "cuda")
     torch, _ = reference_libraries()
     from cad_jax.lab.torch_step import TorchStep
 
-    device = "cuda" if jax.default_backend() == "gpu" else "cpu"
-    config = _comparable(config, rounded=device == "cuda")
     ours = OwnStep(config)
     names, optimizer = ours.learner.names[0], config.optimizer
     scales = match_rules(optimizer.decay_scale, names, table="decay_scale")
