@@ -17,6 +17,7 @@ from cad_jax.arrays import listed, shape_faults
 from cad_jax.bundle.domain import Domain, Gaussian
 from cad_jax.bundle.operating import Operating
 from cad_jax.models.functional import Params
+from cad_jax.run.appearance import SIZES
 from cad_jax.run.manifest import MANIFEST_FILE, DamageError, check_manifest, write_manifest
 from cad_jax.run.placement import Placement, experiment_mesh, make_model
 from cad_jax.settings.experiment import DataConfig, Experiment, InitConfig, MeshConfig
@@ -151,7 +152,7 @@ def read_bundle(folder: pathlib.Path, mesh: Mesh | None = None) -> LoadedBundle:
         raise BundleError(f"{error}; bring this bundle back, or make it again") from None
     mesh = mesh or experiment_mesh(info.config)
     params = {name: x for name, x in arrays.items() if not name.startswith(_DOMAIN)}
-    domain = _domain(info, arrays)
+    domain = _domain(folder, info, arrays)
     operating = Operating(info.temperatures, info.thresholds, info.genuine, domain)
     placed = _placed(folder, Placement(info.config, mesh, make_model(info.config)), params)
     return LoadedBundle(
@@ -197,13 +198,18 @@ def _domain_arrays(domain: Domain) -> dict[str, np.ndarray]:
     }
 
 
-def _domain(info: BundleInfo, arrays: dict[str, np.ndarray]) -> Domain:
+def _domain(folder: pathlib.Path, info: BundleInfo, arrays: dict[str, np.ndarray]) -> Domain:
     def part(name: str) -> Gaussian:
         return Gaussian(
             *(arrays[f"{_DOMAIN}{name}/{x.name}"] for x in dataclasses.fields(Gaussian))
         )
 
-    return Domain({name: part(name) for name in info.domain_parts}, info.domain_limit)
+    parts = {name: part(name) for name in info.domain_parts}
+    if {name: len(part.mean) for name, part in parts.items()} != SIZES:
+        raise BundleError(
+            f"{folder} tells clips apart by what this program does not see: make it again"
+        )
+    return Domain(parts, info.domain_limit)
 
 
 def _placed(

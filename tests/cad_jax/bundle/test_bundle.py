@@ -94,6 +94,17 @@ def test_parameters_of_another_model_are_refused(bundle, tmp_path):
         read_bundle(tmp_path / "other")
 
 
+def test_a_domain_of_other_features_is_refused(bundle, tmp_path):
+    loaded = read_bundle(bundle[0])
+    parts = {"video": loaded.operating.domain.parts["video"]}
+    domain = dataclasses.replace(loaded.operating.domain, parts=parts)
+    operating = dataclasses.replace(loaded.operating, domain=domain)
+    saved = (loaded.config, loaded.params, loaded.settings, operating, DRAWN, "card")
+    save_bundle(tmp_path / "other", *saved)
+    with pytest.raises(BundleError, match="what this program does not see: make it again"):
+        read_bundle(tmp_path / "other")
+
+
 def test_the_card_says_what_it_is_made_of(bundle, finished_run):
     card = (bundle[0] / CARD).read_text()
     assert OTHERS[1:] in card
