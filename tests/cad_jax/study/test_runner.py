@@ -184,10 +184,8 @@ PROTOCOLS = {
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.heavy)]
-)
+@pytest.mark.heavy
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_study_that_is_stopped_stops_its_training_and_goes_on(tmp_path, number):
     """The signal reaches the study alone, as from a scheduler or another terminal."""
     (tmp_path / "stopping.py").write_text(STOPPING)

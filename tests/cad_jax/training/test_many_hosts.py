@@ -152,7 +152,8 @@ def test_many_do_what_one_does(start_hosts, todo_in, alone, tmp_path, count):
     assert_every_file_counts(todo["train"][2])
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.heavy)])
+@pytest.mark.heavy
+@pytest.mark.parametrize("count", [2, 4])
 def test_what_many_began_fewer_go_on_with(start_hosts, todo_in, alone, tmp_path, count):
     """The last host is killed at the fifth step; all the others name it."""
     begun = only("train", todo_in(tmp_path, data=-1, fsdp=count, shard_from=SPREAD))
