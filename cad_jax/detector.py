@@ -22,7 +22,7 @@ from cad_jax.bundle.find import find_bundle
 from cad_jax.file_report.evidence import EvidenceCollector, Moment, moments_of
 from cad_jax.run.compiled import keep_compiled
 from cad_jax.run.scoring import Scorer, Scores, described_scores, make_scorer
-from cad_jax.verdicts.decide import FileFacts, Windows, decide, undecided
+from cad_jax.verdicts.decide import HEADS, FileFacts, Windows, decide, undecided
 from cad_jax.verdicts.schema import FileVerdict, ModelFacts, Reason
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.benchmarks.files import printable
@@ -37,7 +37,6 @@ from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE, ClipRecord
 
 WINDOWS_AT_A_TIME = 8  # of one file; bounds memory, whatever the file's length
 OVERLAP = 0.5  # of one window and the next: a forged moment lies well inside one of them
-HEADS = ("p_fake", "p_video", "p_audio", "p_mismatch")
 # There is nothing in such a file that could be judged; of the others nobody knows.
 _NOT_APPLICABLE = ("empty", "not_media", "no_face")
 
@@ -202,7 +201,7 @@ class Detector:
             end_s=starts + [_seconds(clip) for clip in clips],
             face=np.array([int(face.get("face", -1)) for face in faces]),
             face_px=np.array([float(face.get("face_px", math.nan)) for face in faces]),
-            scores={head: scores[head].astype(np.float64) for head in HEADS},
+            scores={head: scores[head].astype(np.float64) for head in HEADS.values()},
             offset_ms=scores["best_offset_ms"].astype(np.float64),
             distance=self.bundle.operating.domain.distance(scores["features"]),
         )
@@ -257,7 +256,9 @@ def _joined(parts: list[Windows]) -> Windows:
         return np.concatenate([getattr(part, name) for part in parts])
 
     names = ("start_s", "end_s", "face", "face_px", "offset_ms", "distance")
-    scores = {head: np.concatenate([part.scores[head] for part in parts]) for head in HEADS}
+    scores = {
+        head: np.concatenate([part.scores[head] for part in parts]) for head in HEADS.values()
+    }
     return Windows(**{name: join(name) for name in names}, scores=scores)
 
 

@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 
+from cad_jax.bundle import DEFAULT
 from cad_jax.service.jobs import Jobs
 from cad_jax.service.settings import ServiceSettings
 from cad_jax.service.worker import Judge, Worker
@@ -73,7 +74,7 @@ def _judge(model: str, max_seconds: int) -> Judge:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(__doc__, "serve")
-    parser.add_argument("--model", default="tiny", help="a bundle, its name, or a run's --workdir")
+    parser.add_argument("--model", default=DEFAULT, help="a bundle, its name, or a run's --workdir")
     parser.add_argument("--folder", type=local_path, required=True, help="for uploads and answers")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen to")
     parser.add_argument("--port", type=int, default=8000)

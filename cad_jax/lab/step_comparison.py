@@ -18,7 +18,7 @@ from cad_jax.lab.step_timing import OwnStep
 from cad_jax.parallel.rules import match_rules
 from cad_jax.settings.experiment import Experiment, MeshConfig
 from cad_jax.telemetry.speed import model_flops_use
-from cad_jax.training.learner import Learner, model_flops
+from cad_jax.training.learner import model_flops
 from cad_jax.training.optimizer import learning_rate
 from data_pipelines.errors import UserError
 
@@ -100,12 +100,13 @@ def compare_with_torch(config: Experiment, steps: int, rounds: int) -> StepCompa
     others = [theirs(batch) for _ in range(CHECKED)]
     timed = [(ours.seconds(steps), _seconds(theirs, batch, steps)) for _ in range(rounds)]
     my_seconds, their_seconds = zip(*timed, strict=True)
+    flops = model_flops(ours.learner)
     return StepComparison(
         ours=my_seconds,
         theirs=their_seconds,
         losses=([float(m["loss"]) for m in mine], [float(loss) for loss, _ in others]),
         gradient_norms=([float(m["gradient_norm"]) for m in mine], [float(n) for _, n in others]),
-        mfu=(_mfu(ours.learner, my_seconds), _mfu(ours.learner, their_seconds)),
+        mfu=(_mfu(flops, my_seconds), _mfu(flops, their_seconds)),
     )
 
 
@@ -125,11 +126,9 @@ def _comparable(config: Experiment, rounded: bool) -> Experiment:
     )
 
 
-def _mfu(learner: Learner, seconds: Sequence[float]) -> float | None:
+def _mfu(flops: float, seconds: Sequence[float]) -> float | None:
     kind = jax.devices()[0].device_kind
-    return model_flops_use(
-        model_flops(learner), statistics.median(seconds), jax.device_count(), kind
-    )
+    return model_flops_use(flops, statistics.median(seconds), jax.device_count(), kind)
 
 
 def _seconds(theirs, batch, steps: int) -> float:

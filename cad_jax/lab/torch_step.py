@@ -43,7 +43,7 @@ class TorchStep:
     ) -> None:
         self._config, self._rates, self._taken = config, rates, 0
         self._device = device
-        self._loss = torch.compile(self._eager_loss) if self._device == "cuda" else self._eager_loss
+        self._loss = torch.compile(self._eager_loss) if device == "cuda" else self._eager_loss
 
         def tensor(name: str, value: np.ndarray) -> torch.Tensor:
             stored = getattr(torch, str(value.dtype))
@@ -53,8 +53,8 @@ class TorchStep:
         tensors = {name: value.to(device) for name, value in made.items()}
         tensors |= {name: tensor(name, value) for name, value in frozen.items()}
         self._trained = {name: tensor(name, value) for name, value in trainable.items()}
-        for tensor in self._trained.values():
-            tensor.requires_grad_()
+        for parameter in self._trained.values():
+            parameter.requires_grad_()
         self._parameters = Scope(tensors | self._trained)
         o = config.optimizer
         groups = [

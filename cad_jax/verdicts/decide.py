@@ -43,7 +43,7 @@ Part = Literal["video", "audio", "sync", "fused"]
 Values = Float64[np.ndarray, " n"]
 Rows = Bool[np.ndarray, " n"]
 
-_HEADS: dict[Part, str] = {
+HEADS: dict[Part, str] = {
     "video": "p_video", "audio": "p_audio", "sync": "p_mismatch", "fused": "p_fake",
 }  # fmt: skip
 _TITLES: dict[Part, str] = {
@@ -211,7 +211,7 @@ def _faces(windows: Windows, talking: Rows, judge) -> Iterator[tuple[FaceVerdict
 
 def _says(windows: Windows, part: Part, rows: Rows) -> Rows:
     """Those of the windows that say something of a part."""
-    return rows & np.isfinite(windows.scores[_HEADS[part]])
+    return rows & np.isfinite(windows.scores[HEADS[part]])
 
 
 def _judge(
@@ -223,7 +223,7 @@ def _judge(
     face: int | None = None,
 ) -> _Judged | None:
     """What some windows say of one of the file's `tests` parts; None where they say nothing."""
-    head, rows = _HEADS[part], _says(windows, part, rows)
+    head, rows = HEADS[part], _says(windows, part, rows)
     if not rows.any():
         return None
     title = _TITLES[part] + (f" of face {face}" if face is not None else "")

@@ -183,7 +183,6 @@ def file_sha256(path: pathlib.Path) -> str:
     Raises:
         MediaError: unreadable.
     """
-    """Of the file's bytes, hexadecimal; raises `MediaError` (unreadable)."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
