@@ -1,10 +1,10 @@
-"""How far our towers are from transformers' on the same random weights of true shape.
+"""How far our towers are from others' on the same random weights of true shape.
 
     python scripts/parity.py
 
 Each reference is saved as published models are, converted and loaded. Prints the largest absolute
 difference from the reference in float32; in bfloat16 also the reference's own. Needs the extra
-[parity] and 6 GB of memory.
+[parity] and 6 GB of memory; for lips besides: pip install --no-deps espnet s3prl typeguard
 """
 
 import argparse

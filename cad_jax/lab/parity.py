@@ -1,8 +1,8 @@
-"""How far our towers are from transformers' on the same weights, through real files.
+"""How far our towers are from others' on the same weights, through real files.
 
-Reference models of true shape get random weights, are saved as Hugging Face saves them, converted
-and loaded. Needs the extra `[parity]`; torch and transformers are imported only where a reference
-is made.
+Reference models of true shape, of transformers and for lips of ESPnet, get random weights, are
+saved as their publishers save them, converted and loaded. Needs the extra `[parity]`, for lips what
+`avhubert_reference` says; all of it is imported only where a reference is made.
 """
 
 import dataclasses
@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cad_jax.lab.avhubert_reference import avhubert_outputs, make_avhubert, save_avhubert
 from cad_jax.models.vit import tower_input
-from cad_jax.settings.model import Dtype, ViTConfig, WhisperConfig
+from cad_jax.settings.model import Dtype, LipsConfig, ViTConfig, WhisperConfig
 from cad_jax.weights.convert import convert
 from cad_jax.weights.files import open_published
 from cad_jax.weights.published import WeightsError
@@ -33,7 +34,7 @@ class ParityRow:
         name: of the tower.
         dtype: of the towers that are compared with it.
         ours: of our tower.
-        reference: of transformers' own in this dtype; 0 for float32.
+        reference: of the reference's own in this dtype; 0 for float32.
         largest: the largest absolute output of the reference, for scale.
     """
 
@@ -55,7 +56,7 @@ def measure_parity(name: str, config: Tower, seed: int = 0) -> list[ParityRow]:
     exact = reference_outputs(reference, config, inputs)
     with tempfile.TemporaryDirectory() as temporary:
         published, converted = pathlib.Path(temporary, "published"), pathlib.Path(temporary, "ours")
-        reference.save_pretrained(published)
+        save_reference(reference, config, published)
         rounded = reference_outputs(reference.bfloat16(), config, inputs)
         del reference  # its memory is needed
         write_tower(convert(open_published(published)), (), converted)
@@ -75,22 +76,31 @@ def measure_parity(name: str, config: Tower, seed: int = 0) -> list[ParityRow]:
 
 
 def random_inputs(config: Tower, seed: int) -> np.ndarray:
-    """Two images [2 h w 3] of the tower's size, or a spectrogram [1 m r] of its full length."""
+    """Two images [2 h w 3] of the tower's size, a spectrogram [1 m r] of its full length, or mouth
+    crops [2 12 h w 3], of which the second clip has 9.
+    """
     rng = np.random.default_rng(seed)
+    if isinstance(config, LipsConfig):
+        size = config.image_size
+        frames = rng.integers(0, 256, (2, 12, size, size, 3), np.uint8)
+        frames[1, 9:] = 0
+        return frames
     if isinstance(config, ViTConfig):
         return rng.integers(0, 256, (2, config.image_size, config.image_size, 3), np.uint8)
     return rng.standard_normal((1, config.mels, 2 * config.max_tokens)).astype(np.float32)
 
 
 def make_reference(config: Tower, seed: int) -> Any:
-    """transformers' model with random weights of which none can hide a mistake.
+    """Another's model with random weights of which none can hide a mistake.
 
     Initial weights would: zeros, ones, and queries so small that attention is uniform.
 
     Raises:
-        WeightsError: the extra `[parity]` is not installed.
+        WeightsError: the extra `[parity]`, or what lips need besides, is not installed.
     """
     torch, transformers = reference_libraries()
+    if isinstance(config, LipsConfig):
+        return make_avhubert(config, seed)
     torch.manual_seed(seed)
     if isinstance(config, ViTConfig):
         settings = transformers.CLIPVisionConfig(
@@ -143,8 +153,18 @@ def whisper_settings(config: WhisperConfig) -> Any:
     )
 
 
+def save_reference(model: Any, config: Tower, folder: pathlib.Path) -> None:
+    """Writes the reference as its publisher would."""
+    if isinstance(config, LipsConfig):
+        save_avhubert(model, config, folder)
+    else:
+        model.save_pretrained(folder)
+
+
 def reference_outputs(model: Any, config: Tower, inputs: np.ndarray) -> Outputs:
     """What the reference computes of `inputs`, in its own dtype, as float32."""
+    if isinstance(config, LipsConfig):
+        return avhubert_outputs(model, inputs)
     torch, _ = reference_libraries()
     if isinstance(config, ViTConfig):
         inputs = np.asarray(tower_input(jnp.asarray(inputs), False)).transpose(0, 3, 1, 2)
@@ -168,6 +188,11 @@ def tower_outputs(
     """
     model = tower_model(config, dtype)
     params = load_tower(folder, config, model.shapes)
+    if isinstance(config, LipsConfig):
+        exists = np.any(inputs, axis=(2, 3, 4))
+        see = jax.jit(lambda params, *inputs: model.merge(params)(*inputs))
+        tokens = np.asarray(see(params, inputs, exists), np.float32)
+        return {"tokens": np.where(exists[..., None], tokens, 0.0)}
     result = jax.jit(lambda params, inputs: model.merge(params)(inputs))(params, inputs)
     named = zip(
         ("tokens", "pooled"), result if isinstance(result, tuple) else (result,), strict=False
@@ -177,7 +202,7 @@ def tower_outputs(
 
 def parity_table(rows: list[ParityRow]) -> list[str]:
     """Lines of a table, widths aligned."""
-    lines = [f"{'tower':<17}{'dtype':<10}{'ours':>9}{'transformers':>14}{'largest':>9}"]
+    lines = [f"{'tower':<17}{'dtype':<10}{'ours':>9}{'reference':>14}{'largest':>9}"]
     for row in rows:
         reference = f"{row.reference:.1e}" if row.dtype != "float32" else ""
         lines.append(

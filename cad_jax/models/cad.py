@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 from cad_jax.models.alignment import AlignmentProjector, CrossAttention
 from cad_jax.models.fusion import Fusion
 from cad_jax.models.layers import NO_LORA
+from cad_jax.models.lips import LipsTower
 from cad_jax.models.log_mel import log_mel
 from cad_jax.models.lora import Linear, merge_adapters
 from cad_jax.models.specific import SpecificPath
@@ -26,7 +27,7 @@ from cad_jax.models.tracks import Track, bin_centres, speech_mask, time_pool
 from cad_jax.models.vit import ViT
 from cad_jax.models.whisper import TOKEN_RATE, WhisperEncoder
 from cad_jax.settings.loss import Contrast
-from cad_jax.settings.model import CADConfig, ViTConfig, WhisperConfig
+from cad_jax.settings.model import CADConfig, LoRAConfig, ViTConfig, WhisperConfig
 from cad_jax.types import Batch, Outputs
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
 
@@ -82,12 +83,12 @@ class CAD(nnx.Module):
         self.config = config
         own_video, own_audio = config.own_video, config.own_audio
         towers = _TowerFactory(config, rngs)
-        self.video_tower = towers.vision(config.video, adapted=own_video is None)
+        self.video_tower = towers.alignment_vision(adapted=own_video is None)
         self.specific_video_tower = towers.vision(own_video, adapted=True)
         self.audio_tower = towers.audio(config.audio, adapted=own_audio is None)
         self.specific_audio_tower = towers.audio(own_audio, adapted=True)
 
-        self.align_video = AlignmentProjector(config.video.width, config, rngs=rngs)
+        self.align_video = AlignmentProjector(config.align_video.width, config, rngs=rngs)
         self.align_audio = AlignmentProjector(config.audio.width, config, rngs=rngs)
         self.cross_attention = CrossAttention(config, rngs=rngs)
         self.mismatch = MismatchHead()
@@ -177,10 +178,16 @@ class CAD(nnx.Module):
         """What the alignment path's towers make of a batch: V0 and, at 50 Hz, A0."""
         seen, heard = clip.video_features, clip.audio_features
         if seen is None:
-            seen = _see(self.video_tower, clip.align_frames, self.config.video.width)
+            seen = self._alignment_frames(clip)
         if heard is None:
             heard = _hear(self.audio_tower, clip, self.config.audio.width).features
         return seen, heard
+
+    def _alignment_frames(self, clip: Clip) -> Float[Array, "b k d"]:
+        """V0."""
+        if isinstance(self.video_tower, LipsTower):
+            return self.video_tower(clip.align_frames, clip.align_mask)
+        return _see(self.video_tower, clip.align_frames, self.config.align_video.width)
 
     def _alignment_tracks(self, clip: Clip) -> tuple[Track, Track]:
         """V0 at the alignment frames, and A0 on the 25 Hz grid."""
@@ -193,6 +200,7 @@ class CAD(nnx.Module):
         """Uv at the face frames."""
         width = (self.config.own_video or self.config.video).width
         tower = self.specific_video_tower or self.video_tower
+        assert not isinstance(tower, LipsTower)  # then the specific path has a tower of its own
         features = _see(tower, clip.frames, width, adapted=True)
         return Track(features, clip.frame_times + 0.5 / FRAME_RATE, clip.frame_mask)
 
@@ -251,19 +259,29 @@ class _TowerFactory:
     def __init__(self, config: CADConfig, rngs: nnx.Rngs) -> None:
         self.config, self.rngs = config, rngs
 
+    def alignment_vision(self, *, adapted: bool) -> ViT | LipsTower | None:
+        tower = self.config.align_video
+        if isinstance(tower, ViTConfig):
+            return self.vision(tower, adapted=adapted)
+        if self.config.streams == "audio":
+            return None
+        return LipsTower(tower, **self._options())
+
     def vision(self, tower: ViTConfig | None, *, adapted: bool) -> ViT | None:
         if tower is None or self.config.streams == "audio":
             return None
-        return ViT(tower, **self._options(adapted))
+        return ViT(tower, lora=self._lora(adapted), **self._options())
 
     def audio(self, tower: WhisperConfig | None, *, adapted: bool) -> WhisperEncoder | None:
         if tower is None or self.config.streams == "video":
             return None
-        return WhisperEncoder(tower, **self._options(adapted))
+        return WhisperEncoder(tower, lora=self._lora(adapted), **self._options())
 
-    def _options(self, adapted: bool) -> dict[str, Any]:
+    def _lora(self, adapted: bool) -> LoRAConfig:
+        return self.config.lora if adapted else NO_LORA
+
+    def _options(self) -> dict[str, Any]:
         return {
-            "lora": self.config.lora if adapted else NO_LORA,
             "dtype": self.config.compute_dtype,
             "remat": self.config.remat,
             "rngs": self.rngs,

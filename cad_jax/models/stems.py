@@ -60,7 +60,7 @@ class ConvStack(nnx.Module):
             )
             for inputs, outputs in itertools.pairwise(sizes)
         )
-        self.norms = nnx.List(_image_norm(size, rngs) for size in sizes)
+        self.norms = nnx.List(image_norm(size, rngs) for size in sizes)
 
     def __call__(self, x: Float[Array, "f h w c"]) -> Float[Array, "f rows columns k"]:
         x = gelu(self.norms[0](self.first(patches(x, *self.patch))))
@@ -105,7 +105,7 @@ class SpectrogramStem(nnx.Module):
         return self.embedding(both)
 
 
-def _image_norm(channels: int, rngs: nnx.Rngs) -> nnx.GroupNorm:
+def image_norm(channels: int, rngs: nnx.Rngs) -> nnx.GroupNorm:
     """Over height, width and channels of one image, in float32."""
     return nnx.GroupNorm(
         channels, num_groups=1, dtype=jnp.float32, use_fast_variance=False, rngs=rngs

@@ -18,9 +18,10 @@ from cad_jax.parallel.rules import RuleError
 from cad_jax.run.checkpoint import CheckpointError
 from cad_jax.settings.experiment import Experiment
 from cad_jax.weights.store import load_tower
+from cad_jax.weights.towers import Tower
 
 Targets = Mapping[str, jax.ShapeDtypeStruct]
-TOWERS = ("video", "audio")
+TOWERS = ("video", "audio", "specific_video", "specific_audio")
 
 
 @runtime_checkable
@@ -35,8 +36,14 @@ class Run(Protocol):
 
 
 def tower_parameters(tower: str, names: Iterable[str]) -> list[str]:
-    """The parameters of `video` or `audio` that published weights have: all but the adapters."""
+    """The parameters of one of `TOWERS` that published weights have: all but the adapters."""
     return [n for n in names if n.startswith(f"{tower}_tower/") and not is_adapter(n)]
+
+
+def tower_config(config: Experiment, tower: str) -> Tower:
+    """The settings of one of `TOWERS`."""
+    model = config.model
+    return model.align_video if tower == "video" else getattr(model, tower)
 
 
 def initial_parameters(
@@ -128,5 +135,5 @@ def _from_weights(config: Experiment, tower: str, targets: Targets) -> Params:
     prefix = f"{tower}_tower/"
     own = {name.removeprefix(prefix): targets[name] for name in tower_parameters(tower, targets)}
     folder, sha256 = getattr(config.init, tower), getattr(config.computed, tower)
-    params = load_tower(pathlib.Path(folder), getattr(config.model, tower), own, sha256=sha256)
+    params = load_tower(pathlib.Path(folder), tower_config(config, tower), own, sha256=sha256)
     return {prefix + name: value for name, value in params.items()}

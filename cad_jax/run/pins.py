@@ -13,7 +13,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cad_jax.run.initialise import pin_of, run_that_gives
+from cad_jax.run.initialise import TOWERS, pin_of, run_that_gives, tower_config
 from cad_jax.run.placement import load_run
 from cad_jax.settings.experiment import PER_HOST, Computed, Experiment, Priors
 from cad_jax.settings.structure import ConfigError, differences, leaves
@@ -28,8 +28,7 @@ RESUMABLE = (
     "config.data.workers",
     "config.data.accept_changed",
     "config.data.test_splits",
-    "config.init.video",
-    "config.init.audio",
+    *(f"config.init.{tower}" for tower in TOWERS),
     "config.init.run",
     "config.loss.info_nce",
     "config.mesh",
@@ -85,11 +84,11 @@ def pin_weights(config: Experiment) -> Experiment:
         WeightsError: no converted weights there, or damaged ones.
         ConfigError: others than before.
     """
-    for tower in ("video", "audio"):
+    for tower in TOWERS:
         folder, expected = getattr(config.init, tower), getattr(config.computed, tower)
         if not folder:
             continue
-        found = verify_weights(pathlib.Path(folder), getattr(config.model, tower))
+        found = verify_weights(pathlib.Path(folder), tower_config(config, tower))
         if expected not in ("", found):
             raise ConfigError(
                 f"{folder} holds weights {found[:12]}, but this run is of {expected[:12]}: bring "
@@ -155,7 +154,7 @@ def facts_of(config: Experiment) -> dict[str, str]:
         "configuration": json.dumps(shared, sort_keys=True),
         "code version": pins.code,
         "set of data": " ".join(pins.data),
-        "set of weights": f"{pins.video} {pins.audio} {pins.run}",
+        "set of weights": " ".join([*(getattr(pins, tower) for tower in TOWERS), pins.run]),
     }
 
 

@@ -24,6 +24,8 @@ PER_HOST = (
     "config.data.workers",
     "config.init.video",
     "config.init.audio",
+    "config.init.specific_video",
+    "config.init.specific_audio",
     "config.init.run",
 )
 
@@ -118,13 +120,16 @@ class InitConfig:
         video: folder of converted weights (`scripts/convert_weights.py`) of the alignment path's
             picture tower; empty: random. Adapters always start at random.
         audio: the same of its sound tower.
+        specific_video, specific_audio: the same of the specific path's own towers.
         run: work folder of another run, e.g. of a pretraining, whose best checkpoint gives all
-            parameters, before `video` and `audio`. Empty: none.
+            parameters, before the weights of towers. Empty: none.
         exclude: patterns of parameter names that are not taken from that run.
     """
 
     video: str = ""
     audio: str = ""
+    specific_video: str = ""
+    specific_audio: str = ""
     run: str = ""
     exclude: tuple[str, ...] = ()
 
@@ -235,8 +240,8 @@ class Computed:
     Attributes:
         data: what each set that is trained on holds: its name, its number of clips, the hash of its
             records and of its preparation.
-        video: hash of the picture tower's converted weights.
-        audio: hash of the sound tower's converted weights.
+        video, audio: hashes of the alignment path's towers' converted weights.
+        specific_video, specific_audio: those of the specific path's own.
         run: step and hash of the parameters that `init.run` gave.
         code: hash of the program; other code is reported, not refused.
         priors: shares of forged clips.
@@ -245,6 +250,8 @@ class Computed:
     data: tuple[str, ...] = ()
     video: str = ""
     audio: str = ""
+    specific_video: str = ""
+    specific_audio: str = ""
     run: str = ""
     code: str = ""
     priors: Priors = Priors()
@@ -282,6 +289,15 @@ class Experiment:
     computed: Computed = Computed()
 
     def __post_init__(self) -> None:
+        size, wanted = self.data.clip.mouth_size, self.model.lips.image_size
+        if self.model.align_tower == "lips" and size != wanted:
+            raise ValueError(
+                f"data.clip.mouth_size is {size}, but model.lips takes mouth crops of {wanted} "
+                "pixels: set one to the other"
+            )
+        for own in ("video", "audio"):
+            if getattr(self.init, f"specific_{own}") and own not in self.model.specific_towers:
+                raise ValueError(f"init.specific_{own} needs {own!r} in model.specific_towers")
         labelled = needs_labels(self.loss)
         if self.stage == "pretrain" and labelled:
             raise ValueError(

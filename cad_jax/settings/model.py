@@ -101,6 +101,42 @@ class WhisperConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class LipsConfig:
+    """AV-HuBERT's visual encoder, or a small one from scratch: mouth crops at 25 Hz in and out.
+
+    Attributes:
+        image_size: height and width of its input, pixels.
+        channels: of the first convolution and of ResNet-18's first stage; each of the other three
+            doubles them.
+        norm: after each convolution. `affine`, a scale and a shift a channel: BatchNorm by its
+            running statistics, as published towers bring it. `image`, over each frame's whole map,
+            for towers from scratch; statistics of the batch would let clips change one another.
+        width: features of a frame.
+        depth: transformer blocks.
+        heads: of each block's attention.
+        mlp_ratio: hidden features of each block's MLP, over the width.
+        position_kernel: frames that the convolution sees which tells positions.
+        position_groups: of its channels.
+    """
+
+    image_size: int = 88
+    channels: int = 64
+    norm: Literal["affine", "image"] = "affine"
+    width: int = 768
+    depth: int = 12
+    heads: int = 12
+    mlp_ratio: int = 4
+    position_kernel: int = 128
+    position_groups: int = 16
+
+    def __post_init__(self) -> None:
+        _require_sizes(self)
+        _require(self.width % self.heads == 0, self, "width must be a multiple of heads")
+        groups = self.position_groups
+        _require(self.width % groups == 0, self, "width must be a multiple of position_groups")
+
+
+@dataclasses.dataclass(frozen=True)
 class LoRAConfig:
     """Low-rank adapters of the tower that the modality-specific path uses; rank 0 is none.
 
@@ -129,7 +165,10 @@ class CADConfig:
     """The whole detector.
 
     Attributes:
+        align_tower: what the alignment path sees with: `image`, every frame on its own, by `video`
+            (the paper); `lips`, mouth crops in their order, by `lips`.
         video, audio: the alignment path's towers; the paper: CLIP ViT-B/16 and Whisper-small.
+        lips: its picture tower where `align_tower` says so; the specific path then has its own.
         specific_towers: modalities whose specific path has a tower of its own; the others (paper:
             both) make a second, LoRA-adapted pass through the alignment path's.
         specific_video, specific_audio: these towers.
@@ -151,8 +190,10 @@ class CADConfig:
             memory).
     """
 
+    align_tower: Literal["image", "lips"] = "image"
     video: ViTConfig = dataclasses.field(default_factory=ViTConfig)
     audio: WhisperConfig = dataclasses.field(default_factory=WhisperConfig)
+    lips: LipsConfig = dataclasses.field(default_factory=LipsConfig)
     specific_towers: tuple[Literal["video", "audio"], ...] = ()
     specific_video: ViTConfig = dataclasses.field(default_factory=ViTConfig)
     specific_audio: WhisperConfig = dataclasses.field(default_factory=WhisperConfig)
@@ -176,6 +217,15 @@ class CADConfig:
         _require(self.width % self.heads == 0, self, "width must be a multiple of heads")
         _require(self.width % 4 == 0, self, "width must be a multiple of 4")
         _require(self.temporal_kernel % 2 == 1, self, "temporal_kernel must be odd")
+        separate = self.align_tower == "image" or "video" in self.specific_towers
+        _require(
+            separate, self, "align_tower 'lips' needs 'video' in specific_towers: it sees no faces"
+        )
+
+    @property
+    def align_video(self) -> ViTConfig | LipsConfig:
+        """The alignment path's picture tower."""
+        return self.video if self.align_tower == "image" else self.lips
 
     @property
     def own_video(self) -> ViTConfig | None:
@@ -200,4 +250,9 @@ WHISPER_PRESETS: dict[str, WhisperConfig] = {  # Radford et al. 2022, arXiv 2212
     "whisper_small": WhisperConfig(width=768, depth=12, heads=12),
     "whisper_medium": WhisperConfig(width=1024, depth=24, heads=16),
     "whisper_large_v3": WhisperConfig(mels=128, width=1280, depth=32, heads=20),
+}
+
+LIPS_PRESETS: dict[str, LipsConfig] = {  # Shi et al. 2022, arXiv 2201.02184
+    "avhubert_base": LipsConfig(),
+    "avhubert_large": LipsConfig(width=1024, depth=24, heads=16),
 }

@@ -50,7 +50,10 @@ class Learner(Placement):
         row: dict[str, Any] = dict(blank_row(clip, -1))
         if self.config.data.features:
             frames, tokens = clip.num_mouths or clip.frames, 2 * clip.num_bins
-            shapes = {"video": (frames, model.video.width), "audio": (tokens, model.audio.width)}
+            shapes = {
+                "video": (frames, model.align_video.width),
+                "audio": (tokens, model.audio.width),
+            }
             row |= {
                 f"{name}_features": jax.ShapeDtypeStruct(shape, jnp.uint16)
                 for name, shape in shapes.items()

@@ -19,7 +19,7 @@ from cad_jax.models.cad import CAD, visible
 from cad_jax.models.functional import Params
 from cad_jax.parallel import hosts
 from cad_jax.parallel.mesh import check_divides, put_batch, replicated
-from cad_jax.run.initialise import TOWERS, tower_parameters
+from cad_jax.run.initialise import tower_parameters
 from cad_jax.run.placement import experiment_mesh, make_model
 from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.structure import ConfigError, unstructure
@@ -97,7 +97,7 @@ def feature_facts(config: Experiment, path: str) -> dict[str, Any]:
         file = pathlib.Path(path) / name
         records.update(file.read_bytes() if file.exists() else b"")
     return {
-        "towers": [unstructure(model.video), unstructure(model.audio)],
+        "towers": [unstructure(model.align_video), unstructure(model.audio)],
         "weights": [config.computed.video, config.computed.audio],
         "seed": config.seed,  # of towers without weights
         "dtypes": [model.compute_dtype, model.frozen_dtype],
@@ -109,7 +109,7 @@ def feature_facts(config: Experiment, path: str) -> dict[str, Any]:
 
 
 def _refuse_trained_towers(trainable: list[str]) -> None:
-    trained = [name for tower in TOWERS for name in tower_parameters(tower, trainable)]
+    trained = [n for tower in ("video", "audio") for n in tower_parameters(tower, trainable)]
     if trained:
         raise ConfigError(
             f"stored features need frozen towers, but {trained[0]} is trained: freeze it with "

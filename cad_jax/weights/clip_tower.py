@@ -97,9 +97,9 @@ def _hugging_face_clip(prefix: str) -> Layout:
     }
     positions = f"{prefix}embeddings.position_embedding.weight"
     parameters = {
-        "class_embedding": Origin(f"{prefix}embeddings.class_embedding", AS_IT_IS),
-        "position_embedding": Origin(positions, AS_IT_IS),
-        "stem/embedding/kernel": Origin(f"{prefix}embeddings.patch_embedding.weight", PATCHES),
+        "class_embedding": Origin.of(f"{prefix}embeddings.class_embedding", AS_IT_IS),
+        "position_embedding": Origin.of(positions, AS_IT_IS),
+        "stem/embedding/kernel": Origin.of(f"{prefix}embeddings.patch_embedding.weight", PATCHES),
         **dict(norm("ln_pre", f"{prefix}pre_layrnorm.")),  # sic
         **dict(blocks(f"{prefix}encoder.layers.{{n}}.", names, key_bias=True)),
         **dict(norm("ln_post", f"{prefix}post_layernorm.")),
@@ -124,9 +124,9 @@ def _openai_clip() -> Layout:
     }
     positions = "visual.positional_embedding"
     parameters = {
-        "class_embedding": Origin("visual.class_embedding", AS_IT_IS),
-        "position_embedding": Origin(positions, AS_IT_IS),
-        "stem/embedding/kernel": Origin("visual.conv1.weight", PATCHES),
+        "class_embedding": Origin.of("visual.class_embedding", AS_IT_IS),
+        "position_embedding": Origin.of(positions, AS_IT_IS),
+        "stem/embedding/kernel": Origin.of("visual.conv1.weight", PATCHES),
         **dict(norm("ln_pre", "visual.ln_pre.")),
         **dict(joint(f"{block}attn.in_proj_weight", f"{block}attn.in_proj_bias")),
         **dict(blocks(block, names, key_bias=True)),

@@ -33,11 +33,8 @@ def convert(published: PublishedWeights) -> TowerWeights:
     kind, layout = _layout_of(published)
     depth = layout.depth(published.tensors)
     origins = layout.origins(depth)
-    faults = [
-        f"missing {origin.name}"
-        for origin in origins.values()
-        if origin.name not in published.tensors
-    ]
+    names = dict.fromkeys(name for origin in origins.values() for name in origin.names)
+    faults = [f"missing {name}" for name in names if name not in published.tensors]
     faults += [f"unknown {name}" for name in layout.unknown(published.tensors, depth)]
     if not depth:
         faults.append("no block")
@@ -53,7 +50,7 @@ def convert(published: PublishedWeights) -> TowerWeights:
         elif name in wanted:
             params[name] = array
         elif array.any():
-            faults.append(f"{origin.name} has a part for {name}, which the tower has not")
+            faults.append(f"{origin.names[0]} has a part for {name}, which the tower has not")
     if fault := kind.position_fault(published.tensors[layout.positions](), config):
         faults.append(f"{layout.positions} {fault}")
     if not faults:
@@ -73,16 +70,20 @@ def _layout_of(published: PublishedWeights) -> tuple[TowerKind, Layout]:
 
 
 def _read(published: PublishedWeights, origin: Origin) -> tuple[np.ndarray, str]:
-    """The array in our form, and what is wrong with it."""
-    theirs = published.tensors[origin.name]()
-    if theirs.dtype not in DTYPES:
-        return theirs, f"{origin.name} is {theirs.dtype}"
-    if not np.isfinite(theirs).all():
-        return theirs, f"{origin.name} holds infinite or undefined numbers"
+    """The array in our form, and what is wrong with those that it comes from."""
+    for name in origin.names:
+        theirs = published.tensors[name]()
+        if theirs.dtype not in DTYPES:
+            return theirs, f"{name} is {theirs.dtype}"
+        if not np.isfinite(theirs).all():
+            return theirs, f"{name} holds infinite or undefined numbers"
+    name = origin.names[0]
     try:
-        return origin.form.read(theirs), ""
+        ours = origin.read(published.tensors)
     except ValueError:
-        return theirs, f"{origin.name} has shape {theirs.shape}"
+        theirs = published.tensors[name]()
+        return theirs, f"{name} has shape {theirs.shape}"
+    return ours, "" if np.isfinite(ours).all() else f"{name} cannot be divided by its norm"
 
 
 def _refuse(

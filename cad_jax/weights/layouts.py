@@ -18,18 +18,34 @@ from cad_jax.weights.published import PublishedWeights, WeightsError
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """How their array becomes ours, and back; no way back from a part of theirs."""
+    """How their arrays become one of ours, and back; no way back from a part of theirs.
 
-    read: Callable[[np.ndarray], np.ndarray]
-    write: Callable[[np.ndarray], np.ndarray] | None = None
+    What writes gives as many of the arrays that are read as it can tell, the first ones.
+    """
+
+    read: Callable[..., np.ndarray]
+    write: Callable[[np.ndarray], tuple[np.ndarray, ...]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Where a parameter of ours comes from: their name, and their array's form."""
+    """Where a parameter of ours comes from: their names, mostly one, and their arrays' form."""
 
-    name: str
+    names: tuple[str, ...]
     form: Form
+
+    @classmethod
+    def of(cls, name: str, form: Form) -> "Origin":
+        """From one array of theirs."""
+        return cls((name,), form)
+
+    def block(self, n: int) -> "Origin":
+        """That of the n-th block."""
+        return Origin(tuple(name.replace("{n}", str(n)) for name in self.names), self.form)
+
+    def read(self, tensors: Mapping[str, Callable[[], np.ndarray]]) -> np.ndarray:
+        """The parameter; raises ValueError where an array has not the form's dimensions."""
+        return self.form.read(*(tensors[name]() for name in self.names))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,19 +71,19 @@ class Layout:
         table = {}
         for ours, origin in self.parameters.items():
             for n in range(depth) if "{n}" in ours else (0,):
-                name = origin.name.replace("{n}", str(n))
-                table[ours.replace("{n}", str(n))] = Origin(name, origin.form)
+                table[ours.replace("{n}", str(n))] = origin.block(n)
         return table
 
     def depth(self, names: Iterable[str]) -> int:
         """How many blocks these names belong to."""
-        theirs = self.parameters["blocks/{n}/mlp/up/bias"].name
+        theirs = self.parameters["blocks/{n}/mlp/up/bias"].names[0]
         pattern = re.compile(re.escape(theirs).replace(re.escape("{n}"), r"(\d+)"))
         return len({found[1] for name in names if (found := pattern.fullmatch(name))})
 
     def unknown(self, names: Iterable[str], depth: int) -> list[str]:
         """Names that are neither a parameter of ours nor known not to be."""
-        known = {origin.name for origin in self.origins(depth).values()} | {self.positions}
+        known = {name for origin in self.origins(depth).values() for name in origin.names}
+        known.add(self.positions)
         not_ours = re.compile("|".join(self.not_ours))
         return [name for name in names if name not in known and not not_ours.fullmatch(name)]
 
@@ -78,13 +94,14 @@ class Layout:
             WeightsError: it has not `rank` dimensions.
         """
         origin = self.origins(1)[ours.replace("{n}", "0")]
-        array = published.tensors[origin.name]()
         try:
-            shape = origin.form.read(array).shape
+            shape = origin.read(published.tensors).shape
         except ValueError:
             shape = ()
         if len(shape) != rank:
-            raise WeightsError(f"{published.path}: {origin.name} has shape {array.shape}")
+            name = origin.names[0]
+            theirs = published.tensors[name]().shape
+            raise WeightsError(f"{published.path}: {name} has shape {theirs}")
         return shape
 
     def export(self, params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -98,14 +115,23 @@ class Layout:
         for ours, origin in self.origins(depth).items():
             if origin.form.write is None:
                 raise ValueError(
-                    f"cannot export to {self.publisher}'s layout: {origin.name} is several of ours"
+                    f"cannot export to {self.publisher}'s layout: {origin.names[0]} is several of "
+                    "ours"
                 )
-            exported[origin.name] = origin.form.write(np.asarray(params[ours]))
+            written = origin.form.write(np.asarray(params[ours]))
+            exported |= dict(zip(origin.names, written, strict=False))
         return exported
 
 
 def _unchanged(x: np.ndarray) -> np.ndarray:
     return x
+
+
+def one_array(
+    read: Callable[[np.ndarray], np.ndarray], write: Callable[[np.ndarray], np.ndarray]
+) -> Form:
+    """The form of one array of theirs."""
+    return Form(read, lambda x: (write(x),))
 
 
 def _reversed_axes(x: np.ndarray) -> np.ndarray:
@@ -127,9 +153,9 @@ def _third(index: int) -> Form:
     return Form(lambda x: np.ascontiguousarray(np.split(x, 3)[index].T))
 
 
-AS_IT_IS = Form(_unchanged, _unchanged)
-REVERSED = Form(_reversed_axes, _reversed_axes)  # [out in] and [out in k]: ours the other way
-PATCHES = Form(_from_patches, _to_patches)
+AS_IT_IS = one_array(_unchanged, _unchanged)
+REVERSED = one_array(_reversed_axes, _reversed_axes)  # [out in] and [out in k]: ours the other way
+PATCHES = one_array(_from_patches, _to_patches)
 
 Table = Iterator[tuple[str, Origin]]
 
@@ -141,22 +167,22 @@ def translated(settings: Mapping[str, Any], names: Mapping[str, str]) -> dict[st
 
 def norm(ours: str, theirs: str, names: tuple[str, str] = ("weight", "bias")) -> Table:
     """A layer norm; `names` are theirs of scale and bias."""
-    yield f"{ours}/scale", Origin(theirs + names[0], AS_IT_IS)
-    yield f"{ours}/bias", Origin(theirs + names[1], AS_IT_IS)
+    yield f"{ours}/scale", Origin.of(theirs + names[0], AS_IT_IS)
+    yield f"{ours}/bias", Origin.of(theirs + names[1], AS_IT_IS)
 
 
 def linear(ours: str, theirs: str, bias: bool = True) -> Table:
     """A linear layer or a convolution over time."""
-    yield f"{ours}/kernel", Origin(f"{theirs}weight", REVERSED)
+    yield f"{ours}/kernel", Origin.of(f"{theirs}weight", REVERSED)
     if bias:
-        yield f"{ours}/bias", Origin(f"{theirs}bias", AS_IT_IS)
+        yield f"{ours}/bias", Origin.of(f"{theirs}bias", AS_IT_IS)
 
 
 def joint(theirs_weight: str, theirs_bias: str) -> Table:
     """Query, key and value in one array; a tower whose keys have no bias has zeros there."""
     for index, part in enumerate(("query", "key", "value")):
-        yield f"blocks/{{n}}/attention/{part}/kernel", Origin(theirs_weight, _third(index))
-        yield f"blocks/{{n}}/attention/{part}/bias", Origin(theirs_bias, _third(index))
+        yield f"blocks/{{n}}/attention/{part}/kernel", Origin.of(theirs_weight, _third(index))
+        yield f"blocks/{{n}}/attention/{part}/bias", Origin.of(theirs_bias, _third(index))
 
 
 def blocks(theirs: str, names: Mapping[str, str], *, key_bias: bool) -> Table:

@@ -16,11 +16,31 @@ import numpy as np
 from cad_jax.weights.published import PublishedWeights, WeightsError
 from cad_jax.weights.safetensors_files import settings_beside
 
+# Objects beside the arrays in fairseq's checkpoints; `weights_only` asks what stands for them.
+_FAIRSEQ = (
+    "argparse.Namespace",
+    "fairseq.data.dictionary.Dictionary",
+    "fairseq.data.encoders.sentencepiece_bpe.SentencepieceBPE",
+    "sentencepiece.SentencePieceProcessor",
+)
 _SAVE_STATE_DICT = "torch.save(torch.jit.load(FILE, 'cpu').state_dict(), 'state_dict.pt')"
 
 
+class _NotRead:
+    """Stands for an object of another program's: takes what it is given and does nothing."""
+
+    def __init__(self, *args: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
 def read_torch(path: pathlib.Path) -> PublishedWeights:
-    """A state dict, or OpenAI's Whisper file: `{"dims": ..., "model_state_dict": ...}`.
+    """A state dict; OpenAI's Whisper file: `{"dims": ..., "model_state_dict": ...}`; fairseq's.
+
+    fairseq has its model under `model`, its settings under `cfg`, and objects of its own beside
+    them, of which nothing is read.
 
     Raises:
         WeightsError: no torch, a TorchScript archive, a file that holds more than arrays, or none.
@@ -38,6 +58,11 @@ def read_torch(path: pathlib.Path) -> PublishedWeights:
         dims = content.get("dims")
         settings = dims if isinstance(dims, dict) else settings
         content = content["model_state_dict"]
+    elif isinstance(content, dict) and isinstance(content.get("model"), dict):
+        stated = content.get("cfg")
+        stated = stated.get("model") if isinstance(stated, dict) else None
+        settings = stated if isinstance(stated, dict) else settings
+        content = content["model"]
     if not isinstance(content, dict) or not content or not all(map(_is_array, content.items())):
         raise WeightsError(f"{path} is no state dict: it must map names to arrays")
     tensors = {name: functools.partial(_to_numpy, tensor) for name, tensor in content.items()}
@@ -61,7 +86,8 @@ def _load(path: pathlib.Path, zipped: bool) -> Any:
             "safetensors, or: pip install torch"
         ) from None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+        with torch.serialization.safe_globals([(_NotRead, name) for name in _FAIRSEQ]):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:  # torch raises all kinds on what is not its own
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(f"{path}: torch refuses it as weights_only: {reason}") from None

@@ -5,14 +5,15 @@ conversion and store find it by the entry.
 """
 
 from cad_jax.models.functional import FunctionalModel
-from cad_jax.settings.model import Dtype, ViTConfig, WhisperConfig
+from cad_jax.settings.model import Dtype, LipsConfig, ViTConfig, WhisperConfig
 from cad_jax.weights.clip_tower import CLIP
+from cad_jax.weights.lips_tower import LIPS
 from cad_jax.weights.tower_kind import TowerKind
 from cad_jax.weights.whisper_tower import WHISPER
 
-Tower = ViTConfig | WhisperConfig
+Tower = ViTConfig | WhisperConfig | LipsConfig
 
-TOWER_KINDS = (CLIP, WHISPER)
+TOWER_KINDS = (CLIP, WHISPER, LIPS)
 PRESETS: dict[str, Tower] = {
     name: tower for kind in TOWER_KINDS for name, tower in kind.presets.items()
 }

@@ -18,6 +18,16 @@ def test_true_shapes_agree(name):
     assert half.ours < 1.5 * half.reference  # as far from float32 as torch's own bfloat16
 
 
+@pytest.mark.heavy
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")  # ESPnet's
+def test_lips_of_true_shape_agree():
+    for package in ("torch", "typeguard", "espnet2", "s3prl"):
+        pytest.importorskip(package, reason="pip install --no-deps espnet s3prl typeguard")
+    exact, half = measure_parity("avhubert_base", PRESETS["avhubert_base"])
+    assert exact.ours < 1e-4
+    assert half.ours < 1.5 * half.reference
+
+
 def test_the_table_shows_every_row():
     rows = [
         ParityRow("clip", "float32", 1e-5, 0.0, 14.0),

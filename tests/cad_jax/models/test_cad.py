@@ -8,7 +8,7 @@ from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from cad_jax.models.cad import CAD
-from cad_jax.settings.model import LoRAConfig, WhisperConfig
+from cad_jax.settings.model import LipsConfig, LoRAConfig, WhisperConfig
 
 pytestmark = pytest.mark.slow
 
@@ -217,6 +217,23 @@ def test_every_parameter_takes_part(kind, make_batch, apply, differentiate):
     }
     # A's gradient is zero as long as B is.
     assert {name for name in idle if not name.endswith("lora_a")} == set()
+
+
+def test_lips_serve_the_alignment_path_each_clip_on_its_own(separate_config, make_batch, apply):
+    lips = LipsConfig(8, 2, "image", 16, 1, 2, position_kernel=4, position_groups=2)
+    config = dataclasses.replace(separate_config, align_tower="lips", lips=lips)
+    state, run = apply(config)
+    batch = make_batch(True)
+    batch["mouth_mask"] = batch["mouth_mask"].at[1, 12:].set(False)
+    other = {name: batch[name].at[2].set(255 - batch[name][2]) for name in ("mouth_frames",)}
+    masked = {"mouth_frames": batch["mouth_frames"].at[1, 12:].set(7)}
+    before, after = run(state, batch), run(state, batch | other)
+    for name, value in before.items():
+        assert np.isfinite(value).all(), name
+        if value.ndim:
+            np.testing.assert_allclose(value[:2], after[name][:2], atol=1e-5, err_msg=name)
+    assert np.abs(before["z_video"][2] - after["z_video"][2]).max() > 1e-3
+    jax.tree.map(np.testing.assert_array_equal, before, run(state, batch | masked))
 
 
 def test_grid_index_and_masks_follow_the_batch(separate_config, make_batch, apply):

@@ -3,12 +3,15 @@ import dataclasses
 import pytest
 from flax import nnx
 
+from cad_jax.models.lips import LipsTower
 from cad_jax.models.vit import ViT
 from cad_jax.models.whisper import WhisperEncoder
 from cad_jax.settings.model import (
+    LIPS_PRESETS,
     VIT_PRESETS,
     WHISPER_PRESETS,
     CADConfig,
+    LipsConfig,
     LoRAConfig,
     ViTConfig,
     WhisperConfig,
@@ -16,7 +19,8 @@ from cad_jax.settings.model import (
 from cad_jax.settings.structure import ConfigError, structure, unstructure
 
 # Published sizes of the towers alone: CLIP's without its text side and projection, Whisper's
-# encoder without its fixed positions.
+# encoder without its fixed positions, AV-HuBERT without its sound side, masks, labels and the 128
+# lengths of its positions' weight norm (its paper: 103 and 325 million).
 PARAMETERS = {
     "clip_vit_b_32": 87_456_000,
     "clip_vit_b_16": 85_799_424,
@@ -26,21 +30,22 @@ PARAMETERS = {
     "whisper_small": 87_002_112,
     "whisper_medium": 305_680_384,
     "whisper_large_v3": 635_048_960,
+    "avhubert_base": 102_539_520,
+    "avhubert_large": 324_515_328,
 }
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_presets_have_the_published_sizes(name):
-    tower, config = (
-        (ViT, VIT_PRESETS[name]) if name in VIT_PRESETS else (WhisperEncoder, WHISPER_PRESETS[name])
-    )
+    presets = {ViT: VIT_PRESETS, WhisperEncoder: WHISPER_PRESETS, LipsTower: LIPS_PRESETS}
+    tower, config = next((t, known[name]) for t, known in presets.items() if name in known)
     state = nnx.state(nnx.eval_shape(lambda: tower(config, rngs=nnx.Rngs(0))))
     sizes = [leaf.get_value().size for _, leaf in nnx.to_flat_state(state)]
     assert sum(sizes) == PARAMETERS[name]
 
 
 def test_every_preset_is_counted():
-    assert set(PARAMETERS) == set(VIT_PRESETS) | set(WHISPER_PRESETS)
+    assert set(PARAMETERS) == set(VIT_PRESETS) | set(WHISPER_PRESETS) | set(LIPS_PRESETS)
 
 
 def test_a_configuration_survives_plain_data():
@@ -70,7 +75,9 @@ def test_a_wrong_key_or_word_names_the_nearest():
         (ViTConfig(), {"stem": "conv", "patch_size": 14}, "4, 8, 16"),
         (ViTConfig(), {"stem": "conv", "patch_size": 2}, "4, 8, 16"),
         (WhisperConfig(), {"width": 66, "heads": 6}, "multiple of 4"),
+        (LipsConfig(), {"position_groups": 7}, "multiple of position_groups"),
         (LoRAConfig(), {"rank": -1}, "rank"),
+        (CADConfig(), {"align_tower": "lips"}, "needs 'video' in specific_towers"),
         (CADConfig(), {"temporal_kernel": 4}, "odd"),
         (ViTConfig(), {"depth": 10**6}, "depth must be 0 to 200"),
         (CADConfig(), {"fusion_depth": -1}, "fusion_depth must be 0 to 200"),

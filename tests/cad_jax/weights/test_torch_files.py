@@ -1,7 +1,9 @@
 """State dicts that torch saved; programs and objects are refused."""
 
+import argparse
 import pickle
 import sys
+import types
 import zipfile
 
 import ml_dtypes
@@ -54,6 +56,30 @@ def test_openais_whisper_file(torch, save):
     published = read_torch(save({"dims": {"n_mels": 80}, "model_state_dict": state}))
     assert published.settings == {"n_mels": 80}
     np.testing.assert_array_equal(published.tensors["a"](), ARRAYS["a"].T)
+
+
+def test_fairseqs_checkpoint_without_its_objects(torch, save, monkeypatch):
+    def made(self):
+        pytest.fail("the object was made")
+
+    module = types.ModuleType("fairseq.data.dictionary")
+    module.Dictionary = type("Dictionary", (), {"__module__": module.__name__})
+    for name in ("fairseq", "fairseq.data", module.__name__):
+        monkeypatch.setitem(sys.modules, name, module)
+    dictionary = module.Dictionary()
+    dictionary.symbols = ["<s>"]
+    content = {
+        "args": argparse.Namespace(lr=0.1),
+        "cfg": {"model": {"layer_norm_first": True}},
+        "model": {"a": torch.from_numpy(ARRAYS["a"])},
+        "task_state": {"dictionaries": [dictionary]},
+    }
+    path = save(content)
+    module.Dictionary.__init__ = made
+    module.Dictionary.__setstate__ = made
+    published = read_torch(path)
+    assert published.settings == {"layer_norm_first": True}
+    assert list(published.tensors) == ["a"]
 
 
 def test_a_torchscript_archive_is_refused_with_a_way_out(tmp_path):

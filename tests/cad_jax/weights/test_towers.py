@@ -59,7 +59,10 @@ class OtherConfig(WhisperConfig):
 
 def test_another_kind_is_one_entry(golden, publish, converted, tmp_path, monkeypatch):
     def under_other_names(layout):
-        names = {ours: Origin(f"other.{o.name}", o.form) for ours, o in layout.parameters.items()}
+        names = {
+            ours: Origin(tuple(f"other.{name}" for name in origin.names), origin.form)
+            for ours, origin in layout.parameters.items()
+        }
         return dataclasses.replace(layout, parameters=names, positions=f"other.{layout.positions}")
 
     kind = dataclasses.replace(
