@@ -5,6 +5,7 @@ to all of its frames: a change from frame to frame would look like a forgery. Kn
 sources or order. All of it is off by default.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import cv2
@@ -14,7 +15,7 @@ from jaxtyping import Float32, UInt8
 from data_pipelines.corruptions.picture import blur, cut_out, recompress
 from data_pipelines.corruptions.sound import add_noise
 from data_pipelines.loading.settings import AugmentConfig
-from data_pipelines.loading.transforms import ClipRow
+from data_pipelines.loading.transforms import ClipRow, Cut
 from data_pipelines.records.clip import SAMPLE_RATE
 
 Images = UInt8[np.ndarray, "t h w 3"]
@@ -37,6 +38,17 @@ def augment_row(row: ClipRow, config: AugmentConfig, rng: np.random.Generator) -
         waveform[silent] = 0
         row = row | {"waveform": waveform}
     return row
+
+
+def shift_mouths(cut: Cut, share: float, rng: np.random.Generator) -> Cut:
+    """Moves where the mouths are cropped, in all frames alike, by up to a share of their side.
+
+    As lip readers are trained on random parts of a larger crop; nothing is drawn for 0.
+    """
+    if not share:
+        return cut
+    shift = cut.mouth_side * rng.uniform(-share, share, 2)
+    return dataclasses.replace(cut, mouth_centres=cut.mouth_centres + shift)
 
 
 def augment_picture(

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from data_pipelines.forgeries.operations import OPERATIONS
-from data_pipelines.loading.augment import augment_row
+from data_pipelines.loading.augment import augment_row, shift_mouths
 from data_pipelines.loading.draw import Draw, TrainingDraws
 from data_pipelines.loading.outcomes import EXCHANGED, SHIFTED, UNTOUCHED
 from data_pipelines.loading.pseudo_fake import exchange_sound, forge_cut
@@ -33,7 +33,7 @@ from data_pipelines.records.feature_store import FeatureStore
 
 @dataclasses.dataclass(frozen=True)
 class TrainingRow:
-    """The row that was drawn: draw -> cut -> forge -> row -> augment.
+    """The row that was drawn: draw -> cut -> forge -> shift mouths -> row -> augment.
 
     A pure function of draw and generator, which forgeries and augmentation consume. The row's
     labels are the draw's, but where the decoded media are not what the table promises: a sound that
@@ -56,6 +56,7 @@ class TrainingRow:
         if sample.index != draw.position:
             draw = self.draws.stand_in(draw, sample.index)
         cut = self._forge(self._cut(sample.clip, draw), draw, rng)
+        cut = shift_mouths(cut, self.draws.config.mouth_shift, rng)
         pair = int(self.draws.source.pairs[draw.position])
         row = row_of_cut(cut, self.draws.spec, draw.position, pair)
         return augment_row(row, self.draws.config, rng)

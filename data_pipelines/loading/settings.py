@@ -26,6 +26,9 @@ class ClipSpec:
         frames: number t of whole-face frames, spread evenly over the window.
         image_size: their side, pixels.
         mouth_size: side of the mouth crops, one a grid bin, pixels; 0 for none.
+        mouth_margin: what a mouth crop shows, over the side of the record's mouth boxes.
+        mouth_smoothing: frames that the centre of a mouth crop is averaged over, odd; with 1 it
+            follows each frame's lips.
 
     Raises:
         UserError: a value is out of its range.
@@ -35,6 +38,8 @@ class ClipSpec:
     frames: int
     image_size: int
     mouth_size: int = 0
+    mouth_margin: float = 1.2
+    mouth_smoothing: int = 5
 
     def __post_init__(self) -> None:
         if not 0 < self.seconds <= 3600 or not math.isclose(
@@ -52,6 +57,10 @@ class ClipSpec:
                 f"image_size is {self.image_size}, mouth_size {self.mouth_size}; they must be 1 to "
                 "8192 pixels, the second may be 0"
             )
+        if not 0 < self.mouth_margin <= 10:
+            raise UserError(f"mouth_margin is {self.mouth_margin}; it must be over 0, up to 10")
+        if not (1 <= self.mouth_smoothing < 1000 and self.mouth_smoothing % 2):
+            raise UserError(f"mouth_smoothing is {self.mouth_smoothing}; it must be odd, 1 to 999")
 
     @property
     def num_bins(self) -> int:
@@ -80,6 +89,8 @@ class AugmentConfig:
             sync is taken from elsewhere in the record, or from another genuine clip
             (label_sync 0); exclusive, so their sum is at most 1.
         drop_video, drop_audio: probabilities that a clip with both loses one; exclusive likewise.
+        mouth_shift: the mouth crops of a clip are moved, all alike, by up to this share of their
+            side, either way and down or up.
         colour_range: factors of brightness, contrast and saturation lie within 1 +- this.
         blur_sigma: standard deviation as a share of the image's side.
         jpeg_quality: 1 to 100.
@@ -111,6 +122,7 @@ class AugmentConfig:
     pseudo_fake: float = 0.0
     drop_video: float = 0.0
     drop_audio: float = 0.0
+    mouth_shift: float = 0.0
     colour_range: float = 0.2
     blur_sigma: tuple[float, float] = (0.004, 0.015)
     jpeg_quality: tuple[int, int] = (40, 90)

@@ -20,8 +20,6 @@ from data_pipelines.records.clip import FRAME_RATE, UNKNOWN, ClipRecord, Labels,
 
 ClipRow = dict[str, np.ndarray]
 
-MOUTH_MARGIN = 1.2  # side of the mouth crop over the larger side of the mouth's box
-_SMOOTHING = 5  # frames the mouth's centre is averaged over
 _MAX_SIDE = 4096  # pixels; a larger JPEG is not a face crop
 
 
@@ -88,7 +86,7 @@ def cut_window(
     wanted = range(spec.num_bins) if spec.mouth_size or every_frame else frame_bins(spec).tolist()
     bins = [bin_ for bin_ in wanted if window.start + bin_ < len(clip.frames)]
     indices = [window.start + bin_ for bin_ in bins]
-    centres, side = smooth_mouths(clip.mouth_boxes)
+    centres, side = smooth_mouths(clip.mouth_boxes, spec)
     waveform, waveform_mask = cut_sound(clip, spec, window)
     return Cut(
         bins=tuple(bins),
@@ -163,7 +161,7 @@ def _fill_picture(row: ClipRow, cut: Cut, spec: ClipSpec) -> None:
 
 
 def smooth_mouths(
-    boxes: Float[np.ndarray, "t 4"],
+    boxes: Float[np.ndarray, "t 4"], spec: ClipSpec
 ) -> tuple[Float[np.ndarray, "t 2"], float]:
     """Where to crop the mouth: a smoothed centre a frame and one side for the whole record.
 
@@ -171,6 +169,7 @@ def smooth_mouths(
 
     Args:
         boxes: x0, y0, x1, y1 in pixels.
+        spec: how much smoothing, how much margin.
 
     Returns:
         centres [t 2] x, y in pixels, a moving average; side in pixels, margin included.
@@ -178,11 +177,11 @@ def smooth_mouths(
     if not len(boxes):
         return np.zeros((0, 2)), 0.0
     corners = boxes.astype(np.float64).reshape(-1, 2, 2)
-    half = _SMOOTHING // 2
+    half = spec.mouth_smoothing // 2
     padded = np.pad(corners.mean(axis=1), ((half, half), (0, 0)), mode="edge")
-    centres = np.stack([padded[i : i + len(boxes)] for i in range(_SMOOTHING)]).mean(axis=0)
+    centres = np.stack([padded[i : i + len(boxes)] for i in range(2 * half + 1)]).mean(axis=0)
     sides = (corners[:, 1] - corners[:, 0]).max(axis=1)
-    return centres, float(MOUTH_MARGIN * np.median(sides))
+    return centres, float(spec.mouth_margin * np.median(sides))
 
 
 def crop_square(

@@ -15,10 +15,11 @@ from data_pipelines.loading.augment import (
     flip,
     limit_band,
     recompress,
+    shift_mouths,
 )
 from data_pipelines.loading.sample import Sample
 from data_pipelines.loading.settings import NO_AUGMENTATION, AugmentConfig, ClipSpec
-from data_pipelines.loading.transforms import clip_row
+from data_pipelines.loading.transforms import clip_row, cut_window
 from data_pipelines.loading.window import Window
 
 SPEC = ClipSpec(seconds=0.8, frames=5, image_size=16, mouth_size=8)
@@ -46,6 +47,16 @@ def test_nothing_happens_by_default(row):
     changed = augment_row(row, NO_AUGMENTATION, generator())
     for key, value in row.items():
         np.testing.assert_array_equal(changed[key], value, err_msg=key)
+
+
+def test_mouths_are_moved_all_alike_and_nothing_is_drawn_for_none(make_clip):
+    cut = cut_window(make_clip(12), SPEC, Window(0))
+    rng = generator()
+    assert shift_mouths(cut, 0.0, rng) is cut
+    assert rng.random() == generator().random()
+    moved = shift_mouths(cut, 0.1, rng).mouth_centres - cut.mouth_centres
+    np.testing.assert_allclose(moved, np.tile(moved[0], (len(moved), 1)), atol=1e-9)
+    assert 0 < np.abs(moved).max() <= 0.1 * cut.mouth_side
 
 
 @pytest.mark.parametrize("name", PICTURE)

@@ -10,7 +10,6 @@ from data_pipelines.errors import UserError
 from data_pipelines.loading.sample import Sample
 from data_pipelines.loading.settings import ClipSpec
 from data_pipelines.loading.transforms import (
-    MOUTH_MARGIN,
     blank_row,
     clip_row,
     crop_square,
@@ -138,11 +137,15 @@ def test_mouths_are_smoothed_in_place_and_fixed_in_size():
     boxes = np.tile(np.float32([10, 20, 20, 26]), (9, 1))
     boxes[4] += np.float32([5, 0, 5, 0])  # one frame jumps aside
     boxes[6, 3] = 36  # one mouth opens wide
-    centres, side = smooth_mouths(boxes)
+    centres, side = smooth_mouths(boxes, SPEC)
     np.testing.assert_allclose(centres[:, 0], [15, 15, 16, 16, 16, 16, 16, 15, 15])
     np.testing.assert_allclose(centres[:4, 1], 23)
-    assert side == pytest.approx(MOUTH_MARGIN * 10)
-    assert smooth_mouths(np.zeros((0, 4), np.float32))[0].shape == (0, 2)
+    assert side == pytest.approx(1.2 * 10)
+    assert smooth_mouths(np.zeros((0, 4), np.float32), SPEC)[0].shape == (0, 2)
+    lips = dataclasses.replace(SPEC, mouth_margin=1.5, mouth_smoothing=1)
+    centres, side = smooth_mouths(boxes, lips)
+    np.testing.assert_allclose(centres[:, 0], [15, 15, 15, 15, 20, 15, 15, 15, 15])
+    assert side == pytest.approx(15)
 
 
 def test_a_frame_that_is_no_picture_is_named(make_clip):

@@ -184,6 +184,9 @@ def test_a_short_sound_is_misaligned_where_that_can_be(make_clip, offset_ms, len
         {"frames": 11},
         {"image_size": 0},
         {"mouth_size": -1},
+        {"mouth_margin": 0.0},
+        {"mouth_margin": float("nan")},
+        {"mouth_smoothing": 4},
     ],
 )
 def test_an_impossible_clip_is_refused(values):
