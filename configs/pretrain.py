@@ -15,7 +15,8 @@ by sync AUC on the validation split, whose people are not trained on.
     size=tiny        2 CPU cores: 4 minutes; lips and speech of unseen people told from shifted
                      ones with AUC 1.00, RESULTS.md says more (default)
     size=micro       tiny on a fifth of the clips, 3 minutes
-    size=small, b16, l14
+    size=lips_tiny   tiny's, with its lip tower; never run
+    size=small, b16, l14, lips
                      as in configs/cad.py, but the towers are trained whole; never run: batch, rate
                      and length are a first choice
 """
@@ -92,4 +93,6 @@ LONG = {
     "small": (SMALL,),
     "b16": (B16,),
     "l14": (B16,),
+    "lips": (B16,),
+    "lips_tiny": (TINY,),
 }

@@ -114,6 +114,8 @@ def _comparable(config: Experiment, rounded: bool) -> Experiment:
     """The experiment as both can run it; `rounded`: in its own dtypes, else in float32."""
     if config.model.streams != "both" or config.model.fusion != "transformer":
         raise UserError("--against=torch has the whole model only: leave out without=...")
+    if config.model.align_tower != "image":
+        raise UserError("--against=torch has no lip tower: take another size")
     if any(value != 1.0 for _, value in config.optimizer.rate_scale):
         raise UserError("--against=torch has one learning rate: leave out optimizer.rate_scale")
     model = dataclasses.replace(config.model, remat="none")

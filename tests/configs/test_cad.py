@@ -4,7 +4,8 @@ import pytest
 
 from cad_jax.run.placement import make_model, split_trainable
 from cad_jax.settings.experiment import Experiment
-from cad_jax.settings.structure import differences, unstructure
+from cad_jax.settings.presets import complete
+from cad_jax.settings.structure import ConfigError, differences, unstructure
 from configs.cad import CHOICES, get_config
 from data_pipelines.synthetic.presets import find_preset
 
@@ -69,10 +70,41 @@ def test_without_adapters_the_towers_are_frozen_and_all_else_is_trained():
     assert set(adapted) == adapters | set(trained)
 
 
+@pytest.mark.slow
+def test_lips_are_frozen_and_the_specific_paths_adapters_are_trained():
+    config = experiment("size=lips")
+    trained, frozen = split_trainable(config, make_model(config).shapes)
+    towers = {"video_tower", "audio_tower", "specific_video_tower"}
+    assert {name.split("/")[0] for name in frozen} == towers
+    assert {name.split("/")[0] for name in trained if "_tower/" in name} == towers - {"video_tower"}
+    assert all("/lora_" in name for name in trained if "_tower/" in name)
+
+
 def test_one_stream_alone_has_no_tower_of_the_other():
     names = make_model(experiment("without=audio")).shapes
     assert not [name for name in names if "audio_tower" in name]
     assert [name for name in names if "video_tower" in name]
+
+
+@pytest.mark.parametrize(
+    ("size", "changes", "message"),
+    [
+        (
+            "lips",
+            {"data": {"clip": {"mouth_size": 0}}},
+            "model.lips takes mouth crops of 88 pixels",
+        ),
+        (
+            "b16",
+            {"init": {"specific_video": "weights/x"}},
+            "needs 'video' in model.specific_towers",
+        ),
+    ],
+)
+def test_settings_that_do_not_belong_together_are_refused(size, changes, message):
+    values = complete(get_config(f"size={size}").to_dict(), changes).to_dict()
+    with pytest.raises(ConfigError, match=message):
+        Experiment.from_mapping(values)
 
 
 @pytest.mark.parametrize(

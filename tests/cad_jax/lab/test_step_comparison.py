@@ -30,6 +30,10 @@ def test_the_ratio_is_the_median_of_the_rounds():
 def test_what_the_twin_has_not_is_refused(small_experiment):
     with pytest.raises(UserError, match="leave out without="):
         compare_with_torch(small_experiment(model={"streams": "video"}), 1, 1)
+    lips = {"align_tower": "lips", "specific_towers": ["video"], "lips": {"image_size": 8}}
+    clip = {"seconds": 1.0, "frames": 5, "image_size": 32, "mouth_size": 8}
+    with pytest.raises(UserError, match="has no lip tower"):
+        compare_with_torch(small_experiment(model=lips, data={"clip": clip}), 1, 1)
 
 
 @pytest.mark.slow

@@ -104,6 +104,14 @@ def test_missing_weights_say_which_to_get_and_how_to_convert_them():
         pin_weights(with_init(config, video=""))
 
 
+def test_weights_of_the_specific_paths_own_tower_are_wanted_too():
+    config = Experiment.from_mapping(get_config("data=fakeavceleb,size=lips").to_dict())
+    with pytest.raises(WeightsError, match=r"get AV-HuBERT's base_vox_iter5.pt and run"):
+        pin_weights(config)
+    with pytest.raises(WeightsError, match="get openai/clip-vit-base-patch16 and run"):
+        pin_weights(with_init(config, video="", audio=""))
+
+
 def test_a_run_gives_all_parameters_before_weights(small_experiment, finished_run, weights):
     config, workdir = finished_run
     run = load_run(workdir)
