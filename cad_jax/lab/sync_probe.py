@@ -1,8 +1,9 @@
-"""Does a Whisper encoder's sound say what lips do? A small probe of frozen features.
+"""Does a tower know what lips do? A small probe of frozen features, of sound or of mouths.
 
-A linear map of mouth pixels and one of the features are trained by InfoNCE over time offsets on
-genuine clips in sync of half of the speakers, and judged on the other half: is the offset found
-within one frame? Repeated over random halves, both ways round. Knows nothing of the detector.
+A linear map of a picture's features and one of a sound's are trained by InfoNCE over time offsets
+on genuine clips in sync of half of the speakers, and judged on the other half: is the offset found
+within one frame? Repeated over random halves, both ways round, with the same budget for all. A
+Whisper encoder is probed against mouth pixels, a run's lip tower against the plain log-mel.
 """
 
 import dataclasses
@@ -15,20 +16,23 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import tqdm
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from cad_jax.losses.offset_info_nce import offset_info_nce
 from cad_jax.models.functional import Params
 from cad_jax.models.log_mel import log_mel
 from cad_jax.models.sync import NEAR, OFFSETS, sync_curve
 from cad_jax.models.tracks import speech_mask
-from cad_jax.settings.model import WhisperConfig
+from cad_jax.run.placement import load_run
+from cad_jax.settings.model import LipsConfig, ViTConfig, WhisperConfig
 from cad_jax.weights.store import load_tower, read_weights_info
 from cad_jax.weights.towers import tower_model
 from data_pipelines.audit.cues import mouth_track
 from data_pipelines.errors import UserError
+from data_pipelines.loading.sample import Sample
 from data_pipelines.loading.settings import ClipSpec
 from data_pipelines.loading.source import TFRecordSource
+from data_pipelines.loading.transforms import clip_row
 from data_pipelines.loading.window import Window, cut_sound
 from data_pipelines.records.clip import IN_SYNC, REAL, ClipRecord
 
@@ -37,12 +41,17 @@ LEAST_BINS = 40  # of a clip that is judged; shorter ones only train
 LIPS, SOUND, EMBEDDING = 48, 64, 16  # whitened dimensions, and of both together
 STEPS, LEARNING_RATE, WEIGHT_DECAY = 300, 0.01, 0.1
 RANDOM_TOWERS = 3
+MELS = 80
+
+# Name -> the features of pictures and of sounds that are told to match, [n g d] each.
+Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
 class ProbeClips:
     """Genuine clips on a grid of 40 ms, padded; speakers by number."""
 
+    records: tuple[ClipRecord, ...]
     lips: Float[np.ndarray, "n g p"]
     exists: Bool[np.ndarray, "n g"]
     waveform: Float[np.ndarray, "n s"]
@@ -56,7 +65,7 @@ def read_clips(path: pathlib.Path, splits: Sequence[str]) -> ProbeClips:
     Raises:
         UserError: there are less than two speakers with a clip that is long enough.
     """
-    records = list(_genuine(path, splits))
+    records = tuple(_genuine(path, splits))
     bins = SPEC.num_bins
     lips = np.zeros((len(records), bins, 3 * mouth_track(records[0]).shape[1]), np.float32)
     exists = np.zeros((len(records), bins), bool)
@@ -72,11 +81,11 @@ def read_clips(path: pathlib.Path, splits: Sequence[str]) -> ProbeClips:
     speakers = np.unique(names, return_inverse=True)[1]
     if len(np.unique(speakers[exists.sum(axis=1) >= LEAST_BINS])) < 2:
         raise UserError(f"{path}: less than two speakers with a clip of {LEAST_BINS} frames")
-    return ProbeClips(lips, exists, waveform, speech, speakers)
+    return ProbeClips(records, lips, exists, waveform, speech, speakers)
 
 
-def sound_features(clips: ProbeClips, weights: pathlib.Path) -> dict[str, np.ndarray]:
-    """Frozen features [n g d]: of the weights, of the same tower at random, and no tower at all.
+def sound_pairs(clips: ProbeClips, weights: pathlib.Path) -> Pairs:
+    """Mouth pixels with the weights' sound, the same tower's at random, and no tower's at all.
 
     Raises:
         UserError: these are no weights of a Whisper encoder.
@@ -91,22 +100,48 @@ def sound_features(clips: ProbeClips, weights: pathlib.Path) -> dict[str, np.nda
         tokens = [np.asarray(hear(params, sound[None])) for sound in clips.waveform]
         return np.concatenate(tokens).reshape(len(tokens), SPEC.num_bins, 2, -1).mean(axis=2)
 
-    mel = np.asarray(jax.jit(lambda sound: log_mel(sound, config.mels))(clips.waveform))
     found = {"weights": features(load_tower(weights, config, model.shapes))}
     for seed in range(RANDOM_TOWERS):
         found[f"random {seed}"] = features(jax.jit(model.init)(jax.random.key(seed)))
-    return found | {"log-mel": mel.swapaxes(1, 2).reshape(len(mel), SPEC.num_bins, -1)}
+    found["log-mel"] = _log_mel(clips, config.mels)
+    return {name: (clips.lips, sound) for name, sound in found.items()}
 
 
-def run_probe(
-    clips: ProbeClips, features: Mapping[str, np.ndarray], repeats: int
-) -> dict[str, np.ndarray]:
+def picture_pairs(clips: ProbeClips, workdir: pathlib.Path) -> Pairs:
+    """The log-mel with what a run's lip tower sees, the same tower and one like CLIP's, of the same
+    sizes, at random, and mouth pixels. Mouths are cropped as the run crops them.
+
+    Raises:
+        UserError: the run cannot be loaded, or its alignment path has no lip tower.
+    """
+    run = load_run(workdir)
+    lips = run.config.model.align_video
+    if not isinstance(lips, LipsConfig):
+        raise UserError(f"{workdir} has no lip tower: its model.align_tower is 'image'")
+    spec = dataclasses.replace(run.config.data.clip, seconds=SPEC.seconds, frames=1, image_size=1)
+    rows = [clip_row(Sample(0, record), spec, Window(0), -1) for record in clips.records]
+    frames, mask = (np.stack([row[f"mouth_{of}"] for row in rows]) for of in ("frames", "mask"))
+    depth = max(lips.depth, 1)
+    image = ViTConfig(lips.image_size, lips.image_size // 4, lips.width, depth, lips.heads)
+    prefix = "video_tower/"
+    trained = {n.removeprefix(prefix): p for n, p in run.params.items() if n.startswith(prefix)}
+    found = {"run": _see(lips, trained, frames, mask)}
+    for name, config in {"lips random": lips, "image random": image}.items():
+        for seed in range(RANDOM_TOWERS):
+            params = tower_model(config).init(jax.random.key(seed))
+            found[f"{name} {seed}"] = _see(config, params, frames, mask)
+    found["pixels"] = clips.lips
+    sound = _log_mel(clips, MELS)
+    return {name: (picture, sound) for name, picture in found.items()}
+
+
+def run_probe(clips: ProbeClips, pairs: Pairs, repeats: int) -> dict[str, np.ndarray]:
     """Name -> [n]: how often each clip's offset was found when its speaker was not trained on.
 
     nan for clips that were never judged.
     """
     speakers = np.unique(clips.speakers)
-    hits = {name: np.zeros(len(clips.speakers)) for name in features}
+    hits = {name: np.zeros(len(clips.speakers)) for name in pairs}
     judged = np.zeros(len(clips.speakers))
     for repeat in tqdm.trange(repeats, unit="half", disable=None):
         order = np.random.default_rng(repeat).permutation(speakers)
@@ -114,9 +149,9 @@ def run_probe(
             train = np.isin(clips.speakers, half)
             test = ~train & (clips.exists.sum(axis=1) >= LEAST_BINS)
             judged += test
-            lips = whitened(clips.lips, clips.exists, train, LIPS)
-            for name, feature in features.items():
-                sound = whitened(feature, clips.exists, train, SOUND)
+            for name, (picture, sound) in pairs.items():
+                lips = whitened(picture, clips.exists, train, LIPS)
+                sound = whitened(sound, clips.exists, train, SOUND)
                 curves = _fit_and_judge(lips, sound, clips.exists, clips.speech, train, repeat)
                 best = np.asarray(OFFSETS)[np.asarray(curves).argmax(axis=1)]
                 hits[name] += test & (np.abs(best) <= NEAR)
@@ -143,12 +178,17 @@ def whitened(
 
 
 def report(clips: ProbeClips, found: Mapping[str, np.ndarray], draws: int = 2000) -> list[str]:
-    """Accuracies, and what the weights add, with 95 % intervals resampled by speaker."""
-    judged = np.isfinite(found["weights"])
-    random = np.mean([hit for name, hit in found.items() if name.startswith("random")], axis=0)
-    rows = {"weights": found["weights"], "random": random, "log-mel": found["log-mel"]}
-    rows["weights - random"] = rows["weights"] - random
-    rows["weights - log-mel"] = rows["weights"] - rows["log-mel"]
+    """Accuracies, and what the first one adds, with 95 % intervals resampled by speaker.
+
+    Those that differ by a number at the end of their name are averaged.
+    """
+    groups: dict[str, list[np.ndarray]] = {}
+    for name, hit in found.items():
+        groups.setdefault(name.rstrip(" 0123456789"), []).append(hit)
+    rows = {name: np.mean(hits, axis=0) for name, hits in groups.items()}
+    first, *others = rows
+    judged = np.isfinite(rows[first])
+    rows |= {f"{first} - {name}": rows[first] - rows[name] for name in others}
     speakers = np.unique(clips.speakers[judged])
     members = [np.flatnonzero(judged & (clips.speakers == speaker)) for speaker in speakers]
     rng = np.random.default_rng(0)
@@ -198,6 +238,30 @@ def _fit_and_judge(
     z_lips = _embed(lips, params["lips"], exists)
     z_sound = _embed(sound, params["sound"], exists)
     return sync_curve(z_lips, z_sound, grid, exists, speech)
+
+
+def _log_mel(clips: ProbeClips, mels: int) -> Float[np.ndarray, "n g d"]:
+    """Of every bin, its four frames of the spectrogram."""
+    mel = np.asarray(jax.jit(lambda sound: log_mel(sound, mels))(clips.waveform))
+    return mel.swapaxes(1, 2).reshape(len(mel), SPEC.num_bins, -1)
+
+
+def _see(
+    config: LipsConfig | ViTConfig,
+    params: Params,
+    frames: UInt8[np.ndarray, "n g h w 3"],
+    mask: Bool[np.ndarray, "n g"],
+) -> Float[np.ndarray, "n g d"]:
+    """A tower's features of every frame, clip by clip."""
+    model = tower_model(config)
+
+    @jax.jit
+    def see(params: Params, frames: Array, mask: Array) -> Array:
+        tower = model.merge(params)
+        return tower(frames[None], mask[None])[0] if lips else tower(frames)[1]
+
+    lips = isinstance(config, LipsConfig)
+    return np.stack([np.asarray(see(params, *clip)) for clip in zip(frames, mask, strict=True)])
 
 
 def _linear(key: Array, inputs: int) -> Array:

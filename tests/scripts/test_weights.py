@@ -5,16 +5,22 @@ import pathlib
 import re
 import runpy
 
+import jax
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 from cad_jax.lab import sync_probe
-from cad_jax.settings.model import WhisperConfig
+from cad_jax.parallel.mesh import make_mesh
+from cad_jax.run.placement import LoadedRun
+from cad_jax.settings.experiment import DataConfig, Experiment
+from cad_jax.settings.model import CADConfig, LipsConfig, WhisperConfig
 from cad_jax.weights.convert import TowerWeights
 from cad_jax.weights.store import read_weights_info, write_tower
 from cad_jax.weights.towers import tower_model
+from data_pipelines.loading.settings import ClipSpec
 
+LIPS = LipsConfig(16, 2, "image", 16, 1, 2, position_kernel=8, position_groups=2)
 ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -102,6 +108,35 @@ def test_the_sync_probe_reports_accuracies_with_intervals(
     for mean, low, high in values.values():
         assert low <= mean <= high
     assert values["log-mel"][0] > 0.3  # the drawn mouths follow loudness
+
+
+@pytest.mark.heavy
+def test_the_sync_probe_compares_a_runs_lip_tower(drawn_set, capsys, monkeypatch):
+    for name, value in {"STEPS": 60, "RANDOM_TOWERS": 1}.items():
+        monkeypatch.setattr(sync_probe, name, value)
+    config = Experiment(
+        model=CADConfig(align_tower="lips", lips=LIPS, specific_towers=("video",)),
+        data=DataConfig(clip=ClipSpec(0.8, 2, 16, mouth_size=LIPS.image_size)),
+    )
+    params = tower_model(LIPS).init(jax.random.key(7))
+    run = LoadedRun(
+        config, make_mesh(1, -1), 1, {f"video_tower/{n}": p for n, p in params.items()}, drawn_set
+    )
+    monkeypatch.setattr(sync_probe, "load_run", lambda workdir: run)
+    arguments = ["--path", str(drawn_set), "--run", "runs/lips", "--repeats", "1"]
+    assert main_of("probe_sync")(arguments) == 0
+    _, *rows = capsys.readouterr().out.splitlines()
+    values = {row[:19].strip(): float(re.findall(r"-?\d\.\d\d", row)[0]) for row in rows}
+    others = ("lips random", "image random", "pixels")
+    assert set(values) == {"run", *others, *(f"run - {name}" for name in others)}
+    assert values["pixels"] > 0.3  # the drawn mouths follow loudness
+
+
+def test_the_sync_probe_wants_a_lip_tower(drawn_set, monkeypatch, capsys):
+    run = LoadedRun(Experiment(), make_mesh(1, -1), 1, {}, drawn_set)
+    monkeypatch.setattr(sync_probe, "load_run", lambda workdir: run)
+    assert main_of("probe_sync")(["--path", str(drawn_set), "--run", "runs/image"]) == 1
+    assert "runs/image has no lip tower" in capsys.readouterr().err
 
 
 def test_the_sync_probe_wants_a_whisper_encoder(published, drawn_set, tmp_path, capsys):
