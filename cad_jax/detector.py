@@ -19,9 +19,11 @@ from jax.sharding import Mesh
 from cad_jax.bundle import DEFAULT
 from cad_jax.bundle.files import LoadedBundle, read_bundle
 from cad_jax.bundle.find import find_bundle
+from cad_jax.bundle.step import detector_step
 from cad_jax.file_report.evidence import EvidenceCollector, Moment, moments_of
-from cad_jax.run.compiled import keep_compiled
-from cad_jax.run.scoring import Scorer, Scores, described_scores, make_scorer
+from cad_jax.parallel.mesh import batch_shapes
+from cad_jax.run.compiled import KeptStep, keep_compiled
+from cad_jax.run.scores import Scores, score_batch
 from cad_jax.verdicts.decide import HEADS, FileFacts, Windows, decide, undecided
 from cad_jax.verdicts.schema import FileVerdict, ModelFacts, Reason
 from data_pipelines.benchmarks.base import ClipSource
@@ -53,12 +55,12 @@ class Detector:
     Attributes:
         name: what its verdicts call it.
         bundle: parameters, preparation and how scores are to be read.
-        scorer: runs the model.
+        step: runs the model.
     """
 
     name: str
     bundle: LoadedBundle
-    scorer: Scorer
+    step: KeptStep
 
     @classmethod
     def load(cls, model: str | os.PathLike[str] = DEFAULT, mesh: Mesh | None = None) -> "Detector":
@@ -73,10 +75,8 @@ class Detector:
             UserError: no bundle there, or a damaged one.
         """
         keep_compiled()
-        folder = find_bundle(model)
-        bundle = read_bundle(folder, mesh)
-        scorer = make_scorer(bundle.config, bundle.mesh, described_scores)
-        return cls(pathlib.Path(model).resolve().name, bundle, scorer)
+        bundle = read_bundle(find_bundle(model), mesh)
+        return cls(pathlib.Path(model).resolve().name, bundle, detector_step(bundle))
 
     @overload
     def predict(
@@ -133,12 +133,12 @@ class Detector:
             yield verdict, evidence.moments
 
     def scores(self, batch: ClipBatch) -> Scores:
-        """Scores of a batch of prepared clips, see `run.scoring.described_scores`; no padding rows.
+        """Scores of a batch of prepared clips, see `run.judging.described_scores`; no padding rows.
 
         Args:
             batch: as `data_pipelines.loading` makes it, of a size that the devices divide.
         """
-        return self.scorer.batch(self.bundle.params, batch)
+        return score_batch(self.step, self.bundle.params, batch, self.bundle.mesh)
 
     def _judged(
         self,
@@ -156,8 +156,18 @@ class Detector:
             for path in map(pathlib.Path, paths)
         ]
         for source, clips in zip(sources, _clips(sources, settings, timeout_s), strict=True):
+            self._prepare()  # a program is fetched while the first file is decoded beside it
             evidence = collector()
             yield self._verdict(source.path, clips, evidence), evidence
+
+    @property
+    def _rows(self) -> int:
+        """Of every batch, whatever a file's length."""
+        return math.lcm(WINDOWS_AT_A_TIME, self.bundle.mesh.size)
+
+    def _prepare(self) -> None:
+        row, mesh = blank_row(self.bundle.config.data.clip, -1), self.bundle.mesh
+        self.step.compiled(self.bundle.params, batch_shapes(row, self._rows, mesh))
 
     def _verdict(
         self, path: pathlib.Path, clips: Iterator[ClipRecord], evidence: EvidenceCollector | None
@@ -183,8 +193,7 @@ class Detector:
         """What the detector says of at most `WINDOWS_AT_A_TIME` records, each one window."""
         spec = self.bundle.config.data.clip
         rows = [clip_row(Sample(0, clip), spec, Window(0), -1) for clip in clips]
-        size = math.lcm(WINDOWS_AT_A_TIME, self.scorer.mesh.size)
-        padded = rows + [blank_row(spec, -1)] * (size - len(rows))
+        padded = rows + [blank_row(spec, -1)] * (self._rows - len(rows))
         batch = {key: np.stack([row[key] for row in padded]) for key in rows[0]}
         scores = self.scores(batch)  # type: ignore[arg-type]
         windows = self._windows(clips, scores)

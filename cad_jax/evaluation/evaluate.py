@@ -19,7 +19,8 @@ from cad_jax.evaluation.strips import choose_clips, cut_strips
 from cad_jax.evaluation.summary import number, render, with_interval
 from cad_jax.parallel import hosts
 from cad_jax.run.placement import LoadedRun
-from cad_jax.run.scoring import Scores, make_scorer
+from cad_jax.run.scores import Scores
+from cad_jax.run.scoring import make_scorer
 from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.structure import ConfigError, differences, unstructure
 from data_pipelines.loading.source import TFRecordSource

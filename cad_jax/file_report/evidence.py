@@ -14,7 +14,7 @@ import simplejpeg
 from jaxtyping import Float, UInt8
 
 from cad_jax.bundle.operating import Operating
-from cad_jax.run.scoring import Scores
+from cad_jax.run.scores import Scores
 from cad_jax.verdicts.decide import Windows
 from data_pipelines.loading.transforms import ClipRow
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
@@ -84,7 +84,7 @@ def moments_of(
 
     Args:
         rows: what the detector was given.
-        scores: what it said of the rows, as `run.scoring.described_scores`.
+        scores: what it said of the rows, as `run.judging.described_scores`.
         windows: the same, as the verdict takes them.
         operating: how its scores are to be read.
     """

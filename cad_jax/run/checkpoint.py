@@ -24,10 +24,10 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from cad_jax.arrays import Shape, listed, shape_faults
-from cad_jax.models.functional import Params
 from cad_jax.parallel.hosts import agree, is_lead
 from cad_jax.run.files import CHECKPOINTS
 from cad_jax.run.manifest import DamageError, check_manifest, read_manifest, write_manifest
+from cad_jax.types import Params
 from data_pipelines.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,6 @@ from cad_jax.data import (
     open_training,
     sample_training,
 )
-from cad_jax.models.functional import Params
 from cad_jax.parallel import hosts
 from cad_jax.parallel.mesh import check_divides
 from cad_jax.run.checkpoint import Checkpoints, Progress, TrainState
@@ -59,7 +58,7 @@ from cad_jax.training.learner import Learner, model_flops
 from cad_jax.training.preemption import AgreedStop, StopAgreed, StopRequest
 from cad_jax.training.step import Metrics
 from cad_jax.training.tower_features import open_features
-from cad_jax.types import Batch
+from cad_jax.types import Batch, Params
 from data_pipelines.errors import UserError
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.pipeline import training_batches

@@ -11,7 +11,8 @@ import pytest
 
 from cad_jax.parallel.mesh import make_mesh
 from cad_jax.run.checkpoint import CheckpointError, Checkpoints, Progress, TrainState
-from cad_jax.run.pins import code_hash, pin_code
+from cad_jax.run.code import code_hash
+from cad_jax.run.pins import pin_code
 from cad_jax.run.placement import load_run, make_model
 from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.structure import ConfigError

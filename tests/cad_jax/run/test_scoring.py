@@ -4,8 +4,10 @@ import jax.numpy as jnp
 import pytest
 
 from cad_jax.data import open_evaluation
+from cad_jax.run.judging import faulty_scores
 from cad_jax.run.placement import load_run
-from cad_jax.run.scoring import ScoreError, faulty_scores, make_scorer
+from cad_jax.run.scores import ScoreError
+from cad_jax.run.scoring import make_scorer
 
 pytestmark = pytest.mark.slow
 
