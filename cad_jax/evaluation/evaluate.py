@@ -14,7 +14,7 @@ from jaxtyping import Shaped
 from cad_jax.data import evaluated_sets, open_evaluation
 from cad_jax.evaluation.alignment import evaluate_alignment
 from cad_jax.evaluation.figures import choose_threshold, evaluate_table
-from cad_jax.evaluation.score_table import ScoreTable, to_videos, write_scores
+from cad_jax.evaluation.score_table import HEADS, ScoreTable, to_videos, write_scores
 from cad_jax.evaluation.strips import choose_clips, cut_strips
 from cad_jax.evaluation.summary import number, render, with_interval
 from cad_jax.parallel import hosts
@@ -112,7 +112,7 @@ def score_table(source: TFRecordSource, scores: Scores) -> ScoreTable:
     scored = np.isin(np.arange(len(source)), rows)
     texts = ("clip_id", "dataset", "split", "pair_id", "method_video", "method_audio")
     labels = ("label", "label_video", "label_audio", "label_sync")
-    verdicts = ("p_fake", "p_video", "p_audio", "p_mismatch", "best_offset_ms")
+    verdicts = (*HEADS, "best_offset_ms")
     return ScoreTable(
         **{name: source.column(name).astype(np.str_) for name in texts},
         **{name: source.column(name).astype(np.int32) for name in labels},
