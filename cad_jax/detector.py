@@ -32,10 +32,10 @@ from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.sample import Sample
 from data_pipelines.loading.transforms import blank_row, clip_row
 from data_pipelines.loading.window import Window
-from data_pipelines.media.container import file_sha256
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE, ClipRecord
+from data_pipelines.records.content import file_sha256
 
 WINDOWS_AT_A_TIME = 8  # of one file; bounds memory, whatever the file's length
 OVERLAP = 0.5  # of one window and the next: a forged moment lies well inside one of them
@@ -279,5 +279,5 @@ def _seconds(clip: ClipRecord) -> float:
 def _sha256(path: pathlib.Path) -> str | None:
     try:
         return file_sha256(path) if path.is_file() else None
-    except MediaError:
+    except OSError:
         return None

@@ -5,7 +5,6 @@ A bundle is complete: it asks for no run, no set and no other weights. Loads no 
 """
 
 import dataclasses
-import hashlib
 import pathlib
 from typing import NamedTuple
 
@@ -26,6 +25,7 @@ from cad_jax.weights.safetensors_files import open_arrays, write_arrays
 from data_pipelines.errors import UserError
 from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.records.atomic import atomic_folder, atomic_writer, write_json
+from data_pipelines.records.content import file_sha256
 
 ARRAYS, INFO, CARD = "model.safetensors", "bundle.json", "MODEL_CARD.md"
 FORMAT = 1
@@ -131,7 +131,7 @@ def save_bundle(
         with atomic_writer(partial / CARD) as write:
             write(card.encode())
         write_manifest(partial, None)
-    return _hash(folder)
+    return file_sha256(folder / MANIFEST_FILE)
 
 
 def read_bundle(folder: pathlib.Path, mesh: Mesh | None = None) -> LoadedBundle:
@@ -163,7 +163,7 @@ def read_bundle(folder: pathlib.Path, mesh: Mesh | None = None) -> LoadedBundle:
         info.preparation,
         operating,
         info.notice,
-        _hash(folder),
+        file_sha256(folder / MANIFEST_FILE),
     )
 
 
@@ -217,7 +217,3 @@ def _domain(folder: pathlib.Path, info: BundleInfo, arrays: dict[str, np.ndarray
             f"{folder} tells clips apart by what this program does not see: make it again"
         )
     return Domain(parts, info.domain_limit)
-
-
-def _hash(folder: pathlib.Path) -> str:
-    return hashlib.sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest()
