@@ -119,7 +119,7 @@ def _collect(detector: Any, files: list[pathlib.Path], args: argparse.Namespace)
     with open_results(args.output, detector.bundle.model_hash) as results:
         left = [path for path in files if printable(str(path)) not in results.done]
         verdicts = detector.verdicts(left, args.timeout)
-        results.add(tqdm(verdicts, "judging", len(left), disable=not sys.stderr.isatty()))
+        results.add(tqdm(verdicts, "judging", len(left), disable=None))
         counts, codes = collections.Counter(), set()
         for verdict in results.verdicts():
             counts[verdict["verdict"]] += 1

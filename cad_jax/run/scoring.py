@@ -85,7 +85,7 @@ class Scorer:
         check_divides(size, self._mesh, "config.evaluation.batch_size")
         each, hidden = -(-len(source) // size), not title or not hosts.is_lead()
         batches = self._batches(source, views)
-        with tqdm(batches, title, each * len(views), leave=False, disable=hidden) as shown:
+        with tqdm(batches, title, each * len(views), leave=False, disable=hidden or None) as shown:
             rest = iter(shown)
             for _ in views:
                 parts = []

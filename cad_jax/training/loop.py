@@ -172,7 +172,8 @@ class _Run:
         ahead = on_device(loaded, self.learner.mesh)
         batches, take_step, clock = self._compile(state, ahead)
         profile, stopping = self._profile_window(), False
-        bar = tqdm(initial=start, total=config.steps, unit="step", disable=not hosts.is_lead())
+        hidden = not hosts.is_lead() or None  # None: where there is no terminal
+        bar = tqdm(initial=start, total=config.steps, unit="step", disable=hidden)
         self.phases.enter("step")
         with bar, profile:
             batches = clock.input(itertools.islice(batches, config.steps - start))
@@ -244,6 +245,7 @@ class _Run:
             self._save(state, None)
             return False
         self.writer.write_scalars(step, found.scalars())
+        log.info("step %d: validation AUC %.3f", step, found.auc)  # all that a log file has of it
         self.progress = self.progress.after_evaluation(found.auc, step)
         self._save(state, found.auc)
         return True

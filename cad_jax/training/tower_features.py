@@ -130,7 +130,7 @@ def _clips(
         process_count=jax.process_count(),
         workers=config.data.workers,
     )
-    for batch in tqdm(batches, "features", -(-len(source) // size), leave=False):
+    for batch in tqdm(batches, "features", -(-len(source) // size), leave=False, disable=None):
         seen, heard, indices = jax.device_get(compute(params, put_batch(batch, learner.mesh)))
         rows = np.flatnonzero(indices >= 0)
         names = source.subset(indices[rows]).column("clip_id")

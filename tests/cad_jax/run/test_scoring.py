@@ -31,11 +31,12 @@ def test_nan_is_a_fault_only_where_the_modality_is_there():
     assert faulty_scores(scores | {"p_fake": known * NAN}, batch).all()
 
 
-def test_parameters_that_are_not_finite_are_an_error(finished_run):
+def test_parameters_that_are_not_finite_are_an_error(finished_run, capsys):
     run = load_run(finished_run[1])
     source = open_evaluation(run.config.data, "val")
     scorer = make_scorer(run.config, run.mesh)
-    assert len(scorer.split(run.params, source)["p_fake"]) == len(source)
+    assert len(scorer.split(run.params, source, "scoring")["p_fake"]) == len(source)
+    assert capsys.readouterr().err == ""  # no bar where there is no terminal
     broken = {name: value * jnp.nan for name, value in run.params.items()}
     with pytest.raises(ScoreError, match=r"of 8 clips have scores that are not finite"):
         scorer.split(broken, source)
