@@ -20,7 +20,7 @@ from cad_jax.bundle import DEFAULT
 from cad_jax.bundle.files import LoadedBundle, read_bundle
 from cad_jax.bundle.find import find_bundle
 from cad_jax.bundle.step import detector_step
-from cad_jax.file_report.evidence import EvidenceCollector, Moment, moments_of
+from cad_jax.file_report.evidence import Evidence, EvidenceCollector, moments_of
 from cad_jax.parallel.mesh import batch_shapes
 from cad_jax.run.compiled import KeptStep, keep_compiled
 from cad_jax.run.scores import Scores, score_batch
@@ -33,6 +33,7 @@ from data_pipelines.loading.sample import Sample
 from data_pipelines.loading.transforms import blank_row, clip_row
 from data_pipelines.loading.window import Window
 from data_pipelines.media.errors import MediaError
+from data_pipelines.media.provenance import Provenance
 from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE, ClipRecord
 from data_pipelines.records.content import file_sha256
@@ -123,14 +124,16 @@ class Detector:
 
     def reports(
         self, paths: Iterable[str | os.PathLike[str]], timeout_s: float | None = None
-    ) -> Iterator[tuple[FileVerdict, list[Moment]]]:
-        """As `verdicts`, and with each what a report shows beside it, see `file_report.evidence`.
+    ) -> Iterator[tuple[FileVerdict, Evidence]]:
+        """As `verdicts`, and with each what a report shows beside it.
 
         Pictures of a few windows are kept, sound and scores of all: 10 kB a second of the file.
         """
-        for verdict, evidence in self._judged(paths, timeout_s, EvidenceCollector):
-            assert evidence is not None
-            yield verdict, evidence.moments
+        files = [pathlib.Path(path) for path in paths]
+        judged = self._judged(files, timeout_s, EvidenceCollector)
+        for said, (verdict, seen) in zip(_provenance(files, timeout_s), judged, strict=True):
+            assert seen is not None
+            yield verdict, Evidence(seen.moments, next(said, None))
 
     def scores(self, batch: ClipBatch) -> Scores:
         """Scores of a batch of prepared clips, see `run.judging.described_scores`; no padding rows.
@@ -233,6 +236,18 @@ def _clips(
         yield from (iterate_clips(source, settings) for source in sources)
     else:
         yield from guarded_clips(sources, settings, timeout_s)
+
+
+def _provenance(
+    paths: list[pathlib.Path], timeout_s: float | None
+) -> Iterator[Iterator[Provenance]]:
+    """What each file says of itself; nothing where it cannot be read."""
+    from data_pipelines.preparation.guarded import guarded_provenance, provenance  # as above
+
+    if timeout_s is None:
+        yield from map(provenance, paths)
+    else:
+        yield from guarded_provenance(paths, timeout_s)
 
 
 def _facts(path: pathlib.Path, windows: Windows, facts: Mapping[str, str]) -> FileFacts:

@@ -92,8 +92,7 @@ ALLOWED = {
     "cad_jax.commands": (
         "bundle data detector evaluation export file_report lab parallel run service settings "
         "study training verdicts data_pipelines.benchmarks data_pipelines.commands "
-        "data_pipelines.errors data_pipelines.loading data_pipelines.media data_pipelines.paths "
-        "data_pipelines.records"
+        "data_pipelines.errors data_pipelines.loading data_pipelines.paths data_pipelines.records"
     ),
     "cad_jax": "detector settings",
     "configs": "cad_jax.settings",

@@ -75,19 +75,13 @@ def _reported(detector: Any, files: list[pathlib.Path], args: argparse.Namespace
     """Verdicts, after the page of each is written."""
     import shlex
 
-    from cad_jax.file_report.page import Evidence, write_page
-    from data_pipelines.media.errors import MediaError
-    from data_pipelines.media.provenance import read_provenance
+    from cad_jax.file_report.page import write_page
 
     pages = report_paths(files, args.html)
     reports = detector.reports(files, args.timeout)
-    for path, page, (verdict, moments) in zip(files, pages, reports, strict=True):
+    for path, page, (verdict, evidence) in zip(files, pages, reports, strict=True):
         command = shlex.join(["cad-predict", str(path), f"--model={args.model}"])
-        try:
-            provenance = read_provenance(path)
-        except MediaError:
-            provenance = None
-        write_page(verdict, Evidence(moments, provenance, command), page)
+        write_page(verdict, evidence, command, page)
         yield verdict
 
 

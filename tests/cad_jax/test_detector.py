@@ -51,9 +51,12 @@ def codes(verdict):
 
 
 def test_sound_alone_is_judged_window_by_window(detector, tmp_path):
-    ((verdict, moments),) = detector.reports([write_sound(tmp_path / "voice.wav", 3.6)])
+    ((verdict, (moments, provenance)),) = detector.reports(
+        [write_sound(tmp_path / "voice.wav", 3.6)]
+    )
     said = verdict.to_json()
     jsonschema.validate(said, verdict_schema())
+    assert dict(provenance.container)["duration"] == "3.600 s"
     assert set(said["modalities"]) == {"audio"}
     assert codes(said) == ["no_video"]
     assert (said["sync_offset_ms"], said["duration_s"], said["faces"]) == (None, 3.6, [])
@@ -67,7 +70,7 @@ def test_sound_alone_is_judged_window_by_window(detector, tmp_path):
 
 
 def test_the_verdict_does_not_depend_on_how_many_windows_share_a_batch(detector, tmp_path):
-    ((_, many), (_, one)) = detector.reports(
+    ((_, (many, _)), (_, (one, _))) = detector.reports(
         [write_sound(tmp_path / "long.wav", 12.0), write_sound(tmp_path / "short.wav", 1.0)]
     )
     assert (len(many), len(one)) == (24, 1)
