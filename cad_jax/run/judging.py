@@ -57,6 +57,7 @@ def clip_scores(outputs: Outputs, batch: Batch) -> dict[str, jax.Array]:
             positive when it comes late. nan like p_mismatch.
         sync_curve: [b o].
         timeline_video, timeline_audio: [b t] probabilities at the face frames; nan where masked.
+        embedding: [b d] the fused representation, from which p_fake is read.
     """
     both = batch["has_video"] & batch["has_audio"]
     radius = outputs.sync_curve.shape[1] // 2
@@ -73,6 +74,7 @@ def clip_scores(outputs: Outputs, batch: Batch) -> dict[str, jax.Array]:
         "timeline_audio": _where(
             batch["has_audio"][:, None], jax.nn.sigmoid(outputs.frame_logits_audio)
         ),
+        "embedding": outputs.fused,
     }
 
 
