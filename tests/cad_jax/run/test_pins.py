@@ -93,9 +93,7 @@ def test_a_run_that_gives_parameters_is_pinned_by_step_and_content(
     first = tmp_path / "first"
     shutil.copytree(finished_run[1], first)
     given = load_run(first)
-    values = small_experiment(
-        optimizer=FROZEN, train={"steps": 2, "evaluate_every": 0}
-    ).to_mapping()
+    values = small_experiment(optimizer=FROZEN, train={"evaluate_every": 0}).to_mapping()
     values["init"]["run"] = str(first)
     begun = Experiment.from_mapping(values)
     assert train(begun, tmp_path / "run")
