@@ -19,9 +19,11 @@ from jax.sharding import Mesh
 from cad_jax.bundle import DEFAULT
 from cad_jax.bundle.files import LoadedBundle, read_bundle
 from cad_jax.bundle.find import find_bundle
-from cad_jax.file_report.evidence import EvidenceCollector, Moment, moments_of
-from cad_jax.run.compiled import keep_compiled
-from cad_jax.run.scoring import Scorer, Scores, described_scores, make_scorer
+from cad_jax.bundle.step import detector_step
+from cad_jax.file_report.evidence import Evidence, EvidenceCollector, moments_of
+from cad_jax.parallel.mesh import batch_shapes
+from cad_jax.run.compiled import KeptStep, keep_compiled
+from cad_jax.run.scores import Scores, score_batch
 from cad_jax.verdicts.decide import HEADS, FileFacts, Windows, decide, undecided
 from cad_jax.verdicts.schema import FileVerdict, ModelFacts, Reason
 from data_pipelines.benchmarks.base import ClipSource
@@ -30,10 +32,11 @@ from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.sample import Sample
 from data_pipelines.loading.transforms import blank_row, clip_row
 from data_pipelines.loading.window import Window
-from data_pipelines.media.container import file_sha256
 from data_pipelines.media.errors import MediaError
+from data_pipelines.media.provenance import Provenance
 from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE, ClipRecord
+from data_pipelines.records.content import file_sha256
 
 WINDOWS_AT_A_TIME = 8  # of one file; bounds memory, whatever the file's length
 OVERLAP = 0.5  # of one window and the next: a forged moment lies well inside one of them
@@ -53,12 +56,12 @@ class Detector:
     Attributes:
         name: what its verdicts call it.
         bundle: parameters, preparation and how scores are to be read.
-        scorer: runs the model.
+        step: runs the model.
     """
 
     name: str
     bundle: LoadedBundle
-    scorer: Scorer
+    step: KeptStep
 
     @classmethod
     def load(cls, model: str | os.PathLike[str] = DEFAULT, mesh: Mesh | None = None) -> "Detector":
@@ -73,10 +76,8 @@ class Detector:
             UserError: no bundle there, or a damaged one.
         """
         keep_compiled()
-        folder = find_bundle(model)
-        bundle = read_bundle(folder, mesh)
-        scorer = make_scorer(bundle.config, bundle.mesh, described_scores)
-        return cls(pathlib.Path(model).resolve().name, bundle, scorer)
+        bundle = read_bundle(find_bundle(model), mesh)
+        return cls(pathlib.Path(model).resolve().name, bundle, detector_step(bundle))
 
     @overload
     def predict(
@@ -123,22 +124,24 @@ class Detector:
 
     def reports(
         self, paths: Iterable[str | os.PathLike[str]], timeout_s: float | None = None
-    ) -> Iterator[tuple[FileVerdict, list[Moment]]]:
-        """As `verdicts`, and with each what a report shows beside it, see `file_report.evidence`.
+    ) -> Iterator[tuple[FileVerdict, Evidence]]:
+        """As `verdicts`, and with each what a report shows beside it.
 
         Pictures of a few windows are kept, sound and scores of all: 10 kB a second of the file.
         """
-        for verdict, evidence in self._judged(paths, timeout_s, EvidenceCollector):
-            assert evidence is not None
-            yield verdict, evidence.moments
+        files = [pathlib.Path(path) for path in paths]
+        judged = self._judged(files, timeout_s, EvidenceCollector)
+        for said, (verdict, seen) in zip(_provenance(files, timeout_s), judged, strict=True):
+            assert seen is not None
+            yield verdict, Evidence(seen.moments, next(said, None))
 
     def scores(self, batch: ClipBatch) -> Scores:
-        """Scores of a batch of prepared clips, see `run.scoring.described_scores`; no padding rows.
+        """Scores of a batch of prepared clips, see `run.judging.described_scores`; no padding rows.
 
         Args:
             batch: as `data_pipelines.loading` makes it, of a size that the devices divide.
         """
-        return self.scorer.batch(self.bundle.params, batch)
+        return score_batch(self.step, self.bundle.params, batch, self.bundle.mesh)
 
     def _judged(
         self,
@@ -156,8 +159,18 @@ class Detector:
             for path in map(pathlib.Path, paths)
         ]
         for source, clips in zip(sources, _clips(sources, settings, timeout_s), strict=True):
+            self._prepare()  # a program is fetched while the first file is decoded beside it
             evidence = collector()
             yield self._verdict(source.path, clips, evidence), evidence
+
+    @property
+    def _rows(self) -> int:
+        """Of every batch, whatever a file's length."""
+        return math.lcm(WINDOWS_AT_A_TIME, self.bundle.mesh.size)
+
+    def _prepare(self) -> None:
+        row, mesh = blank_row(self.bundle.config.data.clip, -1), self.bundle.mesh
+        self.step.compiled(self.bundle.params, batch_shapes(row, self._rows, mesh))
 
     def _verdict(
         self, path: pathlib.Path, clips: Iterator[ClipRecord], evidence: EvidenceCollector | None
@@ -183,8 +196,7 @@ class Detector:
         """What the detector says of at most `WINDOWS_AT_A_TIME` records, each one window."""
         spec = self.bundle.config.data.clip
         rows = [clip_row(Sample(0, clip), spec, Window(0), -1) for clip in clips]
-        size = math.lcm(WINDOWS_AT_A_TIME, self.scorer.mesh.size)
-        padded = rows + [blank_row(spec, -1)] * (size - len(rows))
+        padded = rows + [blank_row(spec, -1)] * (self._rows - len(rows))
         batch = {key: np.stack([row[key] for row in padded]) for key in rows[0]}
         scores = self.scores(batch)  # type: ignore[arg-type]
         windows = self._windows(clips, scores)
@@ -224,6 +236,18 @@ def _clips(
         yield from (iterate_clips(source, settings) for source in sources)
     else:
         yield from guarded_clips(sources, settings, timeout_s)
+
+
+def _provenance(
+    paths: list[pathlib.Path], timeout_s: float | None
+) -> Iterator[Iterator[Provenance]]:
+    """What each file says of itself; nothing where it cannot be read."""
+    from data_pipelines.preparation.guarded import guarded_provenance, provenance  # as above
+
+    if timeout_s is None:
+        yield from map(provenance, paths)
+    else:
+        yield from guarded_provenance(paths, timeout_s)
 
 
 def _facts(path: pathlib.Path, windows: Windows, facts: Mapping[str, str]) -> FileFacts:
@@ -270,5 +294,5 @@ def _seconds(clip: ClipRecord) -> float:
 def _sha256(path: pathlib.Path) -> str | None:
     try:
         return file_sha256(path) if path.is_file() else None
-    except MediaError:
+    except OSError:
         return None

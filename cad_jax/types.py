@@ -3,17 +3,19 @@
 Owns no computation. The glossary of shape letters stands in `data_pipelines.loading.batch`.
 """
 
+import dataclasses
 from collections.abc import Mapping
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 Batch = Mapping[str, jax.Array]  # the keys and shapes of data_pipelines.loading.batch.ClipBatch
+Params = dict[str, jax.Array]  # by path name, see cad_jax.models.functional
 
 
-@flax.struct.dataclass
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class Outputs:
     """What the detector computes of a batch; every loss and every verdict is made from these.
 
@@ -68,7 +70,8 @@ class Outputs:
     clip_bias: Float[Array, ""]
 
 
-@flax.struct.dataclass
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class MaskedSum:
     """A loss or metric as (sum, count), so that masked means stay exact over any sharding."""
 

@@ -4,11 +4,14 @@ import dataclasses
 import os
 import pathlib
 import tempfile
+from collections.abc import Callable
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-# Tests compile far more than they compute: the lowest optimisation level halves their time.
+# Tests compile far more than they compute: the lowest optimisation level halves their time, and
+# LLVM alone, without MLIR for each fusion, halves it again.
 os.environ["XLA_FLAGS"] = (
-    "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0 "
+    "--xla_cpu_use_fusion_emitters=false"
 )
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(pathlib.Path(tempfile.gettempdir()) / "cad_jax_compile_cache")
@@ -17,7 +20,8 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import pytest
 
-LONGEST = "test_end_to_end.py"
+ROOT = pathlib.Path(__file__).parents[1]
+LONGEST = ("test_end_to_end.py", "test_loop.py", "test_many_hosts.py", "test_runner.py")
 MEDIA = pathlib.Path(os.environ.get("CAD_JAX_MEDIA", "no folder named"))
 
 
@@ -26,12 +30,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name != LONGEST)  # first: another process does the rest
+    items.sort(key=lambda item: item.path.name not in LONGEST)  # first: all processes end together
     for item in items:
         if item.get_closest_marker("heavy") and not config.getoption("--run-heavy"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --run-heavy"))
         if item.get_closest_marker("media") and not (MEDIA / "manifest.csv").exists():
             item.add_marker(pytest.mark.skip(reason=f"real clips: {MEDIA} (set CAD_JAX_MEDIA)"))
+
+
+@pytest.fixture(scope="session")
+def environment() -> Callable[[int], dict[str, str]]:
+    """Makes the environment of another process, which compiles as the suite does.
+
+    Its argument: of how many devices.
+    """
+
+    def make(devices: int) -> dict[str, str]:
+        flags = os.environ["XLA_FLAGS"].replace("count=8", f"count={devices}")
+        return os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": flags}
+
+    return make
 
 
 @pytest.fixture(scope="session")

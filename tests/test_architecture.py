@@ -39,7 +39,7 @@ ALLOWED = {
     "cad_jax.telemetry": "data_pipelines.errors data_pipelines.records",
     "cad_jax.models": "numerics parallel settings types data_pipelines.records",
     "cad_jax.losses": "numerics parallel settings types",
-    "cad_jax.weights": "arrays models settings data_pipelines.errors data_pipelines.records",
+    "cad_jax.weights": "arrays models settings types data_pipelines.errors data_pipelines.records",
     "cad_jax.data": (
         "settings data_pipelines.errors data_pipelines.loading data_pipelines.records "
         "data_pipelines.synthetic"
@@ -59,7 +59,7 @@ ALLOWED = {
         "data_pipelines.loading data_pipelines.metrics data_pipelines.records"
     ),
     "cad_jax.bundle": (
-        "arrays data evaluation models run settings weights data_pipelines.documents "
+        "arrays data evaluation parallel run settings types weights data_pipelines.documents "
         "data_pipelines.errors data_pipelines.loading data_pipelines.media data_pipelines.metrics "
         "data_pipelines.records"
     ),
@@ -76,23 +76,23 @@ ALLOWED = {
         "data_pipelines.media data_pipelines.records"
     ),
     "cad_jax.detector": (
-        "bundle file_report run verdicts data_pipelines.benchmarks data_pipelines.loading "
+        "bundle file_report parallel run verdicts data_pipelines.benchmarks data_pipelines.loading "
         "data_pipelines.media data_pipelines.preparation data_pipelines.records"
     ),
     "cad_jax.export": (
-        "models parallel run settings weights data_pipelines.loading data_pipelines.media "
+        "models parallel run settings types weights data_pipelines.loading data_pipelines.media "
         "data_pipelines.records"
     ),
     "cad_jax.service": "verdicts",
     "cad_jax.lab": (
-        "data flops losses models numerics parallel run settings telemetry training weights "
-        "data_pipelines.audit data_pipelines.errors data_pipelines.loading data_pipelines.records"
+        "data flops losses models numerics parallel run settings telemetry training types "
+        "weights data_pipelines.audit data_pipelines.errors data_pipelines.loading "
+        "data_pipelines.records"
     ),
     "cad_jax.commands": (
         "bundle data detector evaluation export file_report lab parallel run service settings "
         "study training verdicts data_pipelines.benchmarks data_pipelines.commands "
-        "data_pipelines.errors data_pipelines.loading data_pipelines.media data_pipelines.paths "
-        "data_pipelines.records"
+        "data_pipelines.errors data_pipelines.loading data_pipelines.paths data_pipelines.records"
     ),
     "cad_jax": "detector settings",
     "configs": "cad_jax.settings",

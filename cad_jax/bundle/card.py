@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from cad_jax.bundle.operating import Operating
 from cad_jax.evaluation.evaluate import metrics_file
-from cad_jax.evaluation.summary import HEADS, with_interval
-from cad_jax.run.pins import code_hash
+from cad_jax.evaluation.score_table import HEADS
+from cad_jax.evaluation.summary import with_interval
+from cad_jax.run.code import code_hash
 from cad_jax.run.placement import LoadedRun
 from data_pipelines.documents.blocks import Block, Cells, Commands, Heading, Table, Text
 from data_pipelines.documents.markdown import markdown_page

@@ -51,7 +51,7 @@ class Domain:
         """How strange each window is, by the last part of which nothing is missing.
 
         Args:
-            features: of `run.scoring.described_scores`; nan where a modality is missing.
+            features: of `run.judging.described_scores`; nan where a modality is missing.
 
         Returns:
             float64; nan where there is no feature at all.

@@ -5,7 +5,6 @@ A bundle is complete: it asks for no run, no set and no other weights. Loads no 
 """
 
 import dataclasses
-import hashlib
 import pathlib
 from typing import NamedTuple
 
@@ -13,20 +12,20 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from cad_jax.arrays import listed, shape_faults
 from cad_jax.bundle.domain import Domain, Gaussian
 from cad_jax.bundle.operating import Operating
-from cad_jax.models.functional import Params
+from cad_jax.parallel.mesh import make_mesh, replicated
 from cad_jax.run.appearance import SIZES
 from cad_jax.run.manifest import MANIFEST_FILE, DamageError, check_manifest, write_manifest
-from cad_jax.run.placement import Placement, experiment_mesh, make_model
 from cad_jax.settings.experiment import DataConfig, Experiment, InitConfig, MeshConfig
 from cad_jax.settings.structure import ConfigError, structure, unstructure
+from cad_jax.types import Params
 from cad_jax.weights.published import WeightsError, read_json
 from cad_jax.weights.safetensors_files import open_arrays, write_arrays
 from data_pipelines.errors import UserError
 from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.records.atomic import atomic_folder, atomic_writer, write_json
+from data_pipelines.records.content import file_sha256
 
 ARRAYS, INFO, CARD = "model.safetensors", "bundle.json", "MODEL_CARD.md"
 FORMAT = 1
@@ -66,6 +65,7 @@ class LoadedBundle(NamedTuple):
     """A detector that needs nothing besides.
 
     Attributes:
+        folder: that it comes from.
         config: its experiment.
         mesh: where its parameters are.
         params: all of them, by name.
@@ -75,6 +75,7 @@ class LoadedBundle(NamedTuple):
         model_hash: sha256 of the manifest, which names the hash of every file.
     """
 
+    folder: pathlib.Path
     config: Experiment
     mesh: Mesh
     params: Params
@@ -130,7 +131,7 @@ def save_bundle(
         with atomic_writer(partial / CARD) as write:
             write(card.encode())
         write_manifest(partial, None)
-    return _hash(folder)
+    return file_sha256(folder / MANIFEST_FILE)
 
 
 def read_bundle(folder: pathlib.Path, mesh: Mesh | None = None) -> LoadedBundle:
@@ -150,13 +151,19 @@ def read_bundle(folder: pathlib.Path, mesh: Mesh | None = None) -> LoadedBundle:
         info, arrays = _read_info(folder / INFO), _read_arrays(folder / ARRAYS)
     except (DamageError, WeightsError) as error:
         raise BundleError(f"{error}; bring this bundle back, or make it again") from None
-    mesh = mesh or experiment_mesh(info.config)
+    mesh = mesh or make_mesh()
     params = {name: x for name, x in arrays.items() if not name.startswith(_DOMAIN)}
     domain = _domain(folder, info, arrays)
     operating = Operating(info.temperatures, info.thresholds, info.genuine, domain)
-    placed = _placed(folder, Placement(info.config, mesh, make_model(info.config)), params)
     return LoadedBundle(
-        info.config, mesh, placed, info.preparation, operating, info.notice, _hash(folder)
+        folder,
+        info.config,
+        mesh,
+        jax.device_put(params, replicated(mesh)),
+        info.preparation,
+        operating,
+        info.notice,
+        file_sha256(folder / MANIFEST_FILE),
     )
 
 
@@ -210,19 +217,3 @@ def _domain(folder: pathlib.Path, info: BundleInfo, arrays: dict[str, np.ndarray
             f"{folder} tells clips apart by what this program does not see: make it again"
         )
     return Domain(parts, info.domain_limit)
-
-
-def _placed(
-    folder: pathlib.Path, placement: Placement, params: dict[str, np.ndarray]
-) -> dict[str, jax.Array]:
-    """The parameters where they live, in the dtypes that they have."""
-    shapes = ({n: tuple(a.shape) for n, a in x.items()} for x in (params, placement.targets))
-    if faults := shape_faults(*shapes):
-        raise BundleError(f"{folder / ARRAYS} is of another model: {listed([*faults.values()])}")
-    return {
-        name: jax.device_put(array, placement.shardings[name]) for name, array in params.items()
-    }
-
-
-def _hash(folder: pathlib.Path) -> str:
-    return hashlib.sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest()

@@ -14,9 +14,11 @@ from cad_jax.data import build_data, open_evaluation, open_training
 from cad_jax.evaluation import groups
 from cad_jax.evaluation.evaluate import score_table
 from cad_jax.run.appearance import SIZES
+from cad_jax.run.judging import described_scores
 from cad_jax.run.placement import LoadedRun, load_run
 from cad_jax.run.preparation import run_preparation
-from cad_jax.run.scoring import Scorer, Scores, described_scores, make_scorer
+from cad_jax.run.scores import Scores
+from cad_jax.run.scoring import Scorer, make_scorer
 from data_pipelines.loading.source import TFRecordSource
 
 MOST_CLIPS = 20_000  # of the training split, evenly taken, that the domain is fitted on

@@ -49,8 +49,10 @@ def _of_run(workdir: pathlib.Path) -> tuple[Any, Any, Any, dict[str, Any]]:
 def _of_bundle(model: str) -> tuple[Any, Any, Any, dict[str, Any]]:
     from cad_jax.bundle.files import read_bundle
     from cad_jax.bundle.find import find_bundle
+    from cad_jax.bundle.step import check_parameters
 
     bundle = read_bundle(find_bundle(model))
+    check_parameters(bundle)
     facts = {
         "notice": bundle.notice,
         "model_hash": bundle.model_hash,

@@ -75,19 +75,13 @@ def _reported(detector: Any, files: list[pathlib.Path], args: argparse.Namespace
     """Verdicts, after the page of each is written."""
     import shlex
 
-    from cad_jax.file_report.page import Evidence, write_page
-    from data_pipelines.media.errors import MediaError
-    from data_pipelines.media.provenance import read_provenance
+    from cad_jax.file_report.page import write_page
 
     pages = report_paths(files, args.html)
     reports = detector.reports(files, args.timeout)
-    for path, page, (verdict, moments) in zip(files, pages, reports, strict=True):
+    for path, page, (verdict, evidence) in zip(files, pages, reports, strict=True):
         command = shlex.join(["cad-predict", str(path), f"--model={args.model}"])
-        try:
-            provenance = read_provenance(path)
-        except MediaError:
-            provenance = None
-        write_page(verdict, Evidence(moments, provenance, command), page)
+        write_page(verdict, evidence, command, page)
         yield verdict
 
 
@@ -119,7 +113,7 @@ def _collect(detector: Any, files: list[pathlib.Path], args: argparse.Namespace)
     with open_results(args.output, detector.bundle.model_hash) as results:
         left = [path for path in files if printable(str(path)) not in results.done]
         verdicts = detector.verdicts(left, args.timeout)
-        results.add(tqdm(verdicts, "judging", len(left), disable=not sys.stderr.isatty()))
+        results.add(tqdm(verdicts, "judging", len(left), disable=None))
         counts, codes = collections.Counter(), set()
         for verdict in results.verdicts():
             counts[verdict["verdict"]] += 1

@@ -7,12 +7,15 @@ proxy that speaks TLS before it.
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+import pathlib
+import shlex
+from collections.abc import Iterator, Sequence
 
 from cad_jax.bundle import DEFAULT
 from cad_jax.service.jobs import Jobs
 from cad_jax.service.settings import ServiceSettings
 from cad_jax.service.worker import Judge, Worker
+from cad_jax.verdicts.schema import FileVerdict
 from data_pipelines.commands.run import command_parser, run_cli
 from data_pipelines.errors import UserError
 from data_pipelines.paths import local_path
@@ -24,9 +27,10 @@ _HELP = {
     "per_minute": "uploads of one address",
     "max_waiting": "jobs not yet answered",
     "max_stored_mb": "of all uploads not yet judged",
+    "max_reports_mb": "of all reports kept, the oldest of which go first",
     "timeout_s": "seconds that decoding one file may take",
     "max_seconds": "of picture or sound in one file",
-    "keep_hours": "after which an answer is deleted",
+    "keep_hours": "after which an answer and its report are deleted",
 }
 
 
@@ -62,14 +66,26 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _judge(model: str, max_seconds: int) -> Judge:
-    """A detector's verdicts on files that are no longer than that."""
+    """A detector's verdicts and reports on files that are no longer than that."""
     from cad_jax.detector import Detector
+    from cad_jax.file_report.page import page_of
 
     detector = Detector.load(model)
     bundle = detector.bundle
     limits = dataclasses.replace(bundle.settings.limits, max_seconds=float(max_seconds))
     bundle = bundle._replace(settings=dataclasses.replace(bundle.settings, limits=limits))
-    return dataclasses.replace(detector, bundle=bundle).verdicts
+    detector = dataclasses.replace(detector, bundle=bundle)
+
+    def judge(
+        files: Sequence[tuple[pathlib.Path, str]], timeout_s: float
+    ) -> Iterator[tuple[FileVerdict, bytes]]:
+        reports = detector.reports([path for path, _ in files], timeout_s)
+        for (_, name), (verdict, evidence) in zip(files, reports, strict=True):
+            verdict = dataclasses.replace(verdict, file=name)
+            command = shlex.join(["cad-predict", name, f"--model={model}"])
+            yield verdict, page_of(verdict, evidence, command)
+
+    return judge
 
 
 def _parser() -> argparse.ArgumentParser:

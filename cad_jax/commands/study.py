@@ -14,6 +14,7 @@ import argparse
 import functools
 import logging
 import pathlib
+import shlex
 from collections.abc import Sequence
 
 from cad_jax.parallel.stop_signals import STOPPED, STOPPED_LINE
@@ -39,7 +40,7 @@ def _run(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     name, protocol = find_protocol(args.protocol)
     say = functools.partial(print, flush=True)
-    outcome = run_study(name, protocol, args.output, args.jobs, say)
+    outcome = run_study(name, protocol, args.output, args.jobs, say, args.launch)
     if outcome.stopped:
         return fail("study", STOPPED_LINE, code=STOPPED)
     return 1 if outcome.failed else 0
@@ -85,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     tasks = parser.add_subparsers(required=True)
     run = tasks.add_parser("run", help="train and evaluate what is not done", allow_abbrev=False)
     run.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    run.add_argument(
+        "--launch",
+        type=shlex.split,
+        default=[],
+        help='what starts each run elsewhere, e.g. "srun --ntasks=1 --gpus=1"',
+    )
     run.set_defaults(work=_run)
     table = tasks.add_parser("table", help="figures of every variant", allow_abbrev=False)
     table.set_defaults(work=_table)

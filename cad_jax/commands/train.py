@@ -114,6 +114,8 @@ def _value_of(flag: str, arguments: Sequence[str]) -> str | None:
 def _parse(argv: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(argv)
+    except SystemExit:  # --help and its like, which absl ends as if something were wrong
+        sys.exit(0)
     except flags.Error as error:
         sys.exit(fail("error", _one_line(error)))
     except (KeyError, AttributeError, ValueError, UserError) as error:

@@ -9,17 +9,19 @@ import pathlib
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float, Float16, Shaped
 
 from cad_jax.data import evaluated_sets, open_evaluation
 from cad_jax.evaluation.alignment import evaluate_alignment
+from cad_jax.evaluation.embeddings import EMBEDDINGS_FILE, write_embeddings
 from cad_jax.evaluation.figures import choose_threshold, evaluate_table
-from cad_jax.evaluation.score_table import ScoreTable, to_videos, write_scores
+from cad_jax.evaluation.score_table import HEADS, ScoreTable, to_videos, write_scores
 from cad_jax.evaluation.strips import choose_clips, cut_strips
 from cad_jax.evaluation.summary import number, render, with_interval
 from cad_jax.parallel import hosts
 from cad_jax.run.placement import LoadedRun
-from cad_jax.run.scoring import Scores, make_scorer
+from cad_jax.run.scores import Scores
+from cad_jax.run.scoring import make_scorer
 from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.structure import ConfigError, differences, unstructure
 from data_pipelines.loading.source import TFRecordSource
@@ -28,24 +30,31 @@ from data_pipelines.records.metadata import recorded_split
 
 CORRUPT = "corrupt record"
 OUTPUT = "evaluation"  # within the work folder
-FILES = {"scores": "scores-{}.csv", "metrics": "metrics-{}.json", "picture": "report-{}.png"}
+FILES = {
+    "scores": "scores-{}.csv",
+    "metrics": "metrics-{}.json",
+    "picture": "report-{}.png",
+    "embeddings": EMBEDDINGS_FILE,
+}
 
 
 class ScoredSplit(NamedTuple):
-    """A split with what the detector said of it, by clip and by video."""
+    """A split with what the detector said of it, by clip and by video, and made of its clips."""
 
     name: str
     source: TFRecordSource
     clips: ScoreTable
     videos: ScoreTable
+    embeddings: Float16[np.ndarray, "n d"]
 
 
 def evaluate(run: LoadedRun, config: Experiment, workdir: str | pathlib.Path) -> None:
     """Scores validation and test splits; prints and writes scores and metrics of each.
 
     Writes `evaluation/scores-<split>.csv` (a row a clip), `evaluation/metrics-<split>.json`
-    (figures of clips and of whole videos) and `evaluation/report-<split>.png` (one page). Of a
-    pretraining only figures are written, see `evaluate_alignment`.
+    (figures of clips and of whole videos), `evaluation/report-<split>.png` (one page) and
+    `evaluation/embeddings-<split>.npy` (see `embeddings.write_embeddings`). Of a pretraining only
+    figures are written, see `evaluate_alignment`.
 
     Args:
         run: whose detector, or alignment path, is judged.
@@ -74,7 +83,8 @@ def evaluate(run: LoadedRun, config: Experiment, workdir: str | pathlib.Path) ->
         if split == config.data.validation_split:
             threshold = choose_threshold(videos)
         if hosts.is_lead():
-            scored = ScoredSplit(split, source, table, videos)
+            embeddings = by_clip(source, scores, "embedding").astype(np.float16)
+            scored = ScoredSplit(split, source, table, videos, embeddings)
             _report(scored, threshold, run.step, config, output)
     if hosts.is_lead():
         print(f"\ncheckpoint  {run.folder}")
@@ -101,25 +111,26 @@ def score_table(source: TFRecordSource, scores: Scores) -> ScoreTable:
         source: the clips.
         scores: columns over the scored clips; `clip_index` says which. Others get a reason.
     """
-    rows = scores["clip_index"]
-
-    def column(name: str) -> np.ndarray:
-        values = np.full(len(source), np.nan)
-        values[rows] = scores[name]
-        return values
-
-    scored = np.isin(np.arange(len(source)), rows)
+    scored = np.isin(np.arange(len(source)), scores["clip_index"])
     texts = ("clip_id", "dataset", "split", "pair_id", "method_video", "method_audio")
     labels = ("label", "label_video", "label_audio", "label_sync")
-    verdicts = ("p_fake", "p_video", "p_audio", "p_mismatch", "best_offset_ms")
+    verdicts = (*HEADS, "best_offset_ms")
     return ScoreTable(
         **{name: source.column(name).astype(np.str_) for name in texts},
         **{name: source.column(name).astype(np.int32) for name in labels},
-        **{name: column(name) for name in verdicts},
+        **{name: by_clip(source, scores, name) for name in verdicts},
         sync_delay_ms=source.column("sync_delay_ms"),
         cluster=clusters(source),
         reason=np.where(scored, "", CORRUPT),
     )
+
+
+def by_clip(source: TFRecordSource, scores: Scores, name: str) -> Float[np.ndarray, "n ..."]:
+    """One of the scores' columns with a row for every clip; nan where a clip was not scored."""
+    values = scores[name]
+    rows = np.full((len(source), *values.shape[1:]), np.nan)
+    rows[scores["clip_index"]] = values
+    return rows
 
 
 def clusters(source: TFRecordSource) -> Shaped[np.ndarray, " n"]:
@@ -151,6 +162,7 @@ def _report(
         of_clips = evaluate_table(split.clips, threshold, draws=draws, seed=config.seed)
     stamp = recorded_split(pathlib.Path(config.data.path))
     write_scores(split.clips, output / FILES["scores"].format(split.name))
+    write_embeddings(split.embeddings, output / FILES["embeddings"].format(split.name))
     write_json(
         {
             "paths": [str(prepared.directory) for prepared in sets],

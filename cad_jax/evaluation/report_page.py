@@ -18,9 +18,9 @@ from matplotlib.patches import Patch
 from cad_jax.evaluation import groups
 from cad_jax.evaluation.figures import FRAME_MS, OFFSETS_MS, Report
 from cad_jax.evaluation.groups import Group
-from cad_jax.evaluation.score_table import ScoreTable
+from cad_jax.evaluation.score_table import HEADS, ScoreTable
 from cad_jax.evaluation.strips import Strip
-from cad_jax.evaluation.summary import HEADS, with_interval
+from cad_jax.evaluation.summary import with_interval
 from data_pipelines.metrics.counts import count_scores
 from data_pipelines.metrics.ranking import roc
 from data_pipelines.records.atomic import atomic_writer

@@ -14,8 +14,8 @@ import numpy as np
 
 from cad_jax.evaluation.evaluate import score_table
 from cad_jax.evaluation.score_table import ScoreTable, read_scores, write_scores
+from cad_jax.run.code import code_hash
 from cad_jax.run.initialise import pin_of
-from cad_jax.run.pins import code_hash
 from cad_jax.run.placement import LoadedRun
 from cad_jax.run.scoring import Scorer, make_scorer
 from data_pipelines.corruptions.registry import KINDS, SEVERITIES

@@ -13,8 +13,8 @@ import numpy as np
 from cad_jax.evaluation import groups
 from cad_jax.evaluation.groups import Head
 from cad_jax.evaluation.robustness import CLEAN, DELAY, DELAYS_MS, table_name
-from cad_jax.evaluation.score_table import ScoreTable, to_videos
-from cad_jax.evaluation.summary import HEADS, aligned, with_interval
+from cad_jax.evaluation.score_table import HEADS, ScoreTable, to_videos
+from cad_jax.evaluation.summary import aligned, with_interval
 from data_pipelines.corruptions.registry import KINDS, SEVERITIES
 from data_pipelines.metrics.bootstrap import (
     bootstrap_intervals,

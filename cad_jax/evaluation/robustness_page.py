@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from cad_jax.evaluation.report_page import HEAD_COLOURS
 from cad_jax.evaluation.robustness_figures import DELAY_HEADS, Figures
-from cad_jax.evaluation.summary import HEADS
+from cad_jax.evaluation.score_table import HEADS
 from data_pipelines.corruptions.registry import KINDS
 
 _COLUMNS = 5

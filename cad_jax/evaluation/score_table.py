@@ -71,7 +71,7 @@ class ScoreTable:
             raise ValueError(f"clip {str(names[counts > 1][0])!r} is scored more than once")
         for column in _LABELS:
             self._refuse(column, ~np.isin(getattr(self, column), (-1, 0, 1)), "is not 1, 0 or -1")
-        for column in _PROBABILITIES:
+        for column in HEADS:
             values = getattr(self, column)
             out_of_range = ~np.isnan(values) & ~((values >= 0) & (values <= 1))
             self._refuse(column, out_of_range, "is no probability")
@@ -99,8 +99,8 @@ class ScoreTable:
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(ScoreTable))
 _LABELS = ("label", "label_video", "label_audio", "label_sync")
-_PROBABILITIES = ("p_fake", "p_video", "p_audio", "p_mismatch")
-_NUMBERS = (*_PROBABILITIES, "best_offset_ms", "sync_delay_ms")
+HEADS = ("p_fake", "p_video", "p_audio", "p_mismatch")  # probabilities, the fused one first
+_NUMBERS = (*HEADS, "best_offset_ms", "sync_delay_ms")
 
 
 def write_scores(table: ScoreTable, path: str | os.PathLike[str]) -> None:
@@ -198,7 +198,7 @@ _COMBINE: dict[str, Callable] = {
     "label_video": _any(1),
     "label_audio": _any(1),
     "label_sync": _any(0),
-    **dict.fromkeys(_PROBABILITIES, _mean),
+    **dict.fromkeys(HEADS, _mean),
     "best_offset_ms": _median,
     "sync_delay_ms": _agreed,
     "reason": _joined,

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cad_jax.evaluation.groups import kind_names
-from cad_jax.evaluation.score_table import ScoreTable
+from cad_jax.evaluation.score_table import HEADS, ScoreTable
 from data_pipelines.loading.rows import EvaluationRow
 from data_pipelines.loading.settings import ClipSpec
 from data_pipelines.loading.source import TFRecordSource
@@ -92,8 +92,6 @@ def _most_confident(scores: np.ndarray, rows: np.ndarray, answer: int) -> list[i
 def _verdicts(table: ScoreTable, row: int, threshold: float) -> str:
     called = table.p_fake[row] >= (0.5 if math.isnan(threshold) else threshold)
     right = "right" if called == bool(table.label[row]) else "WRONG"
-    values = {
-        name: getattr(table, name)[row] for name in ("p_fake", "p_video", "p_audio", "p_mismatch")
-    }
+    values = {name: getattr(table, name)[row] for name in HEADS}
     texts = [f"{name} {'-' if np.isnan(v) else f'{v:.2f}'}" for name, v in values.items()]
     return ", ".join([right, *texts])

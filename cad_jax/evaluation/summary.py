@@ -1,8 +1,8 @@
 """The evaluation report as plain text: one screen a split. What is undefined is `-`."""
 
 from cad_jax.evaluation.figures import Report
+from cad_jax.evaluation.score_table import HEADS
 
-HEADS = ("p_fake", "p_video", "p_audio", "p_mismatch")
 MOST_KINDS = 20  # more would not fit on a screen; the JSON file has them all
 
 

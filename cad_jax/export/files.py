@@ -11,12 +11,13 @@ import jax
 import numpy as np
 
 from cad_jax.export.program import PLATFORMS, Program, example_inputs, make_program
-from cad_jax.models.functional import Params
 from cad_jax.parallel.mesh import make_mesh
 from cad_jax.run.manifest import write_manifest
-from cad_jax.run.scoring import Scores, make_scorer
+from cad_jax.run.scores import Scores
+from cad_jax.run.scoring import make_scorer
 from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.structure import unstructure
+from cad_jax.types import Params
 from cad_jax.weights.safetensors_files import write_arrays
 from data_pipelines.loading.transforms import blank_row
 from data_pipelines.media.settings import PrepareSettings

@@ -12,10 +12,10 @@ import numpy as np
 from jax import export
 
 from cad_jax.models.cad import CAD
-from cad_jax.models.functional import Params
+from cad_jax.run.judging import clip_scores
 from cad_jax.run.placement import make_model
-from cad_jax.run.scoring import clip_scores
 from cad_jax.settings.experiment import Experiment
+from cad_jax.types import Params
 from data_pipelines.loading.transforms import blank_row
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -51,7 +51,7 @@ def make_program(config: Experiment, params: Params) -> Program:
 
     Returns:
         Inputs are those keys of `data_pipelines.loading.batch.ClipBatch` that are in `INPUTS`, with
-        a symbolic number b of clips; outputs are `run.scoring.clip_scores`.
+        a symbolic number b of clips; outputs are `run.judging.clip_scores`.
     """
     model, merged = make_model(config).changed(params, CAD.merge_adapters)
     blank = blank_row(config.data.clip, -1)

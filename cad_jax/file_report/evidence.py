@@ -7,6 +7,7 @@ Owns the structure and how much of it is kept: whatever a file's length, picture
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import librosa
 import numpy as np
@@ -14,9 +15,10 @@ import simplejpeg
 from jaxtyping import Float, UInt8
 
 from cad_jax.bundle.operating import Operating
-from cad_jax.run.scoring import Scores
+from cad_jax.run.scores import Scores
 from cad_jax.verdicts.decide import Windows
 from data_pipelines.loading.transforms import ClipRow
+from data_pipelines.media.provenance import Provenance
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
 
 MOST_PICTURED = 60
@@ -84,7 +86,7 @@ def moments_of(
 
     Args:
         rows: what the detector was given.
-        scores: what it said of the rows, as `run.scoring.described_scores`.
+        scores: what it said of the rows, as `run.judging.described_scores`.
         windows: the same, as the verdict takes them.
         operating: how its scores are to be read.
     """
@@ -113,6 +115,18 @@ def moments_of(
             scores["timeline_audio"][index][sounding].astype(np.float64),
             spectrogram(row["waveform"]) if heard else np.zeros((MELS, 0), np.uint8),
         )
+
+
+class Evidence(NamedTuple):
+    """What a report shows beside the verdict.
+
+    Attributes:
+        moments: what was seen, heard and said, as an `EvidenceCollector` keeps it.
+        provenance: what the file says of itself; None where it cannot be read.
+    """
+
+    moments: Sequence[Moment]
+    provenance: Provenance | None
 
 
 class EvidenceCollector:

@@ -7,9 +7,8 @@ and escaped where it is written. Knows nothing of how a verdict comes about.
 import math
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
-from cad_jax.file_report.evidence import Moment, SeenFrame, suspicion
+from cad_jax.file_report.evidence import Evidence, Moment, SeenFrame, suspicion
 from cad_jax.file_report.plots import HEAD_NAMES, sound, sync, timeline
 from cad_jax.verdicts.schema import FileVerdict, Reason
 from data_pipelines.documents.blocks import (
@@ -54,25 +53,23 @@ ABSENT_PROVES_NOTHING = (
 )
 
 
-class Evidence(NamedTuple):
-    """What a page shows beside the verdict.
-
-    Attributes:
-        moments: what was seen, heard and said, as an `EvidenceCollector` keeps it.
-        provenance: what the file says of itself; None where it cannot be read.
-        command: what gives the same verdict again, one line.
-    """
-
-    moments: Sequence[Moment]
-    provenance: Provenance | None
-    command: str
-
-
-def write_page(verdict: FileVerdict, evidence: Evidence, path: pathlib.Path) -> None:
-    """Writes the report on one file, whole or not at all.
+def write_page(verdict: FileVerdict, evidence: Evidence, command: str, path: pathlib.Path) -> None:
+    """Writes the report on one file, whole or not at all; see `page_of`.
 
     Raises:
         OSError: it cannot be written.
+    """
+    with atomic_writer(path) as write:
+        write(page_of(verdict, evidence, command))
+
+
+def page_of(verdict: FileVerdict, evidence: Evidence, command: str) -> bytes:
+    """The report on one file.
+
+    Args:
+        verdict: on it.
+        evidence: what is shown beside.
+        command: what gives the same verdict again, one line.
     """
     blocks = [
         *_answer(verdict),
@@ -80,11 +77,10 @@ def write_page(verdict: FileVerdict, evidence: Evidence, path: pathlib.Path) -> 
         *_faces(verdict, evidence.moments),
         *_checked(verdict, evidence.moments),
         *_provenance(evidence.provenance),
-        *_repeat(verdict, evidence.command),
+        *_repeat(verdict, command),
     ]
     page = html_page(f"{VERDICTS[verdict.verdict]}: {pathlib.Path(verdict.file).name}", blocks)
-    with atomic_writer(path) as write:
-        write(page.encode(errors="backslashreplace"))
+    return page.encode(errors="backslashreplace")
 
 
 def _answer(verdict: FileVerdict) -> Iterator[Block]:

@@ -19,12 +19,12 @@ import tqdm
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from cad_jax.losses.offset_info_nce import offset_info_nce
-from cad_jax.models.functional import Params
 from cad_jax.models.log_mel import log_mel
 from cad_jax.models.sync import NEAR, OFFSETS, sync_curve
 from cad_jax.models.tracks import speech_mask
 from cad_jax.run.placement import load_run
 from cad_jax.settings.model import LipsConfig, ViTConfig, WhisperConfig
+from cad_jax.types import Params
 from cad_jax.weights.store import load_tower, read_weights_info
 from cad_jax.weights.towers import tower_model
 from data_pipelines.audit.cues import mouth_track

@@ -36,6 +36,8 @@ def logit_adjusted_bce(
     """
     if not 0.0 < prior_fake < 1.0:
         raise ValueError(f"prior_fake={prior_fake} must lie strictly between 0 and 1")
-    adjusted = logit.astype(jnp.float32) + tau * math.log(prior_fake / (1.0 - prior_fake))
+    adjusted = logit.astype(jnp.float32)
+    if tau:  # else a compiled step serves whatever prior
+        adjusted += tau * math.log(prior_fake / (1.0 - prior_fake))
     toward_label = jnp.where(label == 1, adjusted, -adjusted)
     return masked_sum(-jax.nn.log_sigmoid(toward_label), mask & (label >= 0))

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-Params = dict[str, jax.Array]
+from cad_jax.types import Params
 
 
 @dataclasses.dataclass(frozen=True)

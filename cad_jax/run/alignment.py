@@ -16,8 +16,10 @@ from jaxtyping import Bool, Int
 
 from cad_jax.losses.clip_embedding import clip_embeddings, is_present
 from cad_jax.losses.watch import SYNC_TOLERANCE, retrieval_accuracy
+from cad_jax.run.judging import clip_scores
 from cad_jax.run.placement import make_model
-from cad_jax.run.scoring import Scorer, Scores, clip_scores
+from cad_jax.run.scores import Scores
+from cad_jax.run.scoring import Scorer
 from cad_jax.settings.experiment import Experiment
 from cad_jax.types import Batch, Outputs
 from data_pipelines.errors import UserError

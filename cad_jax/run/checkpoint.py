@@ -24,10 +24,10 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from cad_jax.arrays import Shape, listed, shape_faults
-from cad_jax.models.functional import Params
 from cad_jax.parallel.hosts import agree, is_lead
 from cad_jax.run.files import CHECKPOINTS
 from cad_jax.run.manifest import DamageError, check_manifest, read_manifest, write_manifest
+from cad_jax.types import Params
 from data_pipelines.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -82,13 +82,23 @@ class Progress:
         return Progress(self.best_auc, self.evaluations_since_best + 1, step)
 
 
-# Copies of one array are written in shares, one a device, only where a share is large: cut into
-# thousands of small pieces, a small model takes seconds to save.
-ocp.type_handlers.register_type_handler(
-    jax.Array,
-    ocp.type_handlers.ArrayHandler(min_slice_bytes_for_replica_parallel=2**20),
-    override=True,
-)
+def _write_small_arrays_whole() -> None:
+    """Of copies of one array each device writes a share only where the shares are large.
+
+    Cut into thousands of small pieces, a small model takes seconds to save.
+    """
+
+    def unsaid(record: logging.LogRecord) -> bool:  # that a handler is replaced: it is meant
+        return not record.getMessage().startswith("Type handler registry")
+
+    said = logging.getLogger("absl")
+    said.addFilter(unsaid)
+    handler = ocp.type_handlers.ArrayHandler(min_slice_bytes_for_replica_parallel=2**20)
+    ocp.type_handlers.register_type_handler(jax.Array, handler, override=True)
+    said.removeFilter(unsaid)
+
+
+_write_small_arrays_whole()
 
 
 class Checkpoints:

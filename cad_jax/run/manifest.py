@@ -12,6 +12,7 @@ import pathlib
 from collections.abc import Iterator
 
 from data_pipelines.records.atomic import atomic_writer
+from data_pipelines.records.content import file_sha256
 
 MANIFEST_FILE = "manifest.json"
 
@@ -91,8 +92,7 @@ def check_manifest(folder: pathlib.Path) -> None:
 def _hash(path: pathlib.Path) -> str:
     if path.name == _STEP_METADATA:
         return _hash_step_metadata(path.read_bytes())
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)
 
 
 def _hash_step_metadata(data: bytes) -> str:

@@ -5,14 +5,13 @@ with its checkpoints and its `config.json`, and must be found again by whoever g
 """
 
 import dataclasses
-import functools
-import hashlib
 import json
 import logging
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cad_jax.run.code import code_hash
 from cad_jax.run.initialise import TOWERS, pin_of, run_that_gives, tower_config
 from cad_jax.run.placement import load_run
 from cad_jax.settings.experiment import PER_HOST, Computed, Experiment, Priors
@@ -127,18 +126,6 @@ def pin_code(config: Experiment) -> Experiment:
             found[:12],
         )
     return _pinned(config, code=found)
-
-
-@functools.cache
-def code_hash(*folders: str) -> str:
-    """Hash of the sources in some folders, of both packages by default, by relative path."""
-    digest = hashlib.sha256()
-    root = pathlib.Path(__file__).parents[2]
-    for folder in folders or ("cad_jax", "data_pipelines"):
-        for file in sorted((root / folder).rglob("*.py")):
-            digest.update(f"{file.relative_to(root).as_posix()}\n".encode())
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def facts_of(config: Experiment) -> dict[str, str]:

@@ -18,7 +18,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
 from cad_jax.models.cad import CAD
-from cad_jax.models.functional import FunctionalModel, Params
+from cad_jax.models.functional import FunctionalModel
 from cad_jax.models.lora import is_adapter
 from cad_jax.parallel import hosts
 from cad_jax.parallel.mesh import make_mesh
@@ -29,6 +29,7 @@ from cad_jax.run.initialise import initial_parameters
 from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.loss import Contrast
 from cad_jax.settings.model import CADConfig
+from cad_jax.types import Params
 
 # What the contrastive terms reach: towers without adapters, projectors, temperatures and bias.
 ALIGNMENT_PATH = re.compile(

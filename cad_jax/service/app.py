@@ -24,10 +24,12 @@ from cad_jax.service.worker import Worker
 STOP_S = 20.0  # for the file at hand, when the service is stopped
 _PAGE = pathlib.Path(__file__).parent / "page"
 _KINDS = {"app.js": "text/javascript", "app.css": "text/css"}
+_ALONE = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+# A report has its style and pictures in itself, and no script.
+_OF_REPORTS = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; {_ALONE}"
 _HEADERS = {
     "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; {_ALONE}"
     ),
     "cache-control": "no-store",
     "cross-origin-opener-policy": "same-origin",
@@ -58,6 +60,7 @@ def make_app(settings: ServiceSettings, worker: Worker) -> ASGIApp:
         Route("/", service.page),
         Route("/jobs", service.accept, methods=["POST"]),
         Route("/jobs/{id}", service.state),
+        Route("/jobs/{id}/report", service.report),
         Route("/health", service.health),
         Route("/metrics", service.metrics),
         *(Route(f"/{name}", service.part) for name in _KINDS),
@@ -68,7 +71,7 @@ def make_app(settings: ServiceSettings, worker: Worker) -> ASGIApp:
 
 
 class SecurityHeaders:
-    """Puts them on every response."""
+    """Puts them on every response that does not bring its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -76,7 +79,9 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
@@ -126,7 +131,15 @@ class _Service:
         if found is None:
             return self.missing(request, None)
         answer = found.answer or {"ahead": found.ahead}
-        return JSONResponse({"state": found.state, "name": found.name, **answer})
+        report = {"report": f"/jobs/{request.path_params['id']}/report"} if found.reported else {}
+        return JSONResponse({"state": found.state, "name": found.name, **answer, **report})
+
+    def report(self, request: Request) -> Response:
+        page = self._jobs.report(request.path_params["id"])
+        if page is None:
+            return self.missing(request, None)
+        headers = {"content-security-policy": _OF_REPORTS}
+        return Response(page, media_type="text/html", headers=headers)
 
     def health(self, request: Request) -> Response:
         try:

@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS open_jobs ON jobs (accepted) WHERE finished IS NULL;
 CREATE INDEX IF NOT EXISTS recent_jobs ON jobs (client, accepted);
+CREATE TABLE IF NOT EXISTS reports (id TEXT PRIMARY KEY, page BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS totals (
   name TEXT NOT NULL, label TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (name, label)
 ) STRICT;
@@ -63,12 +64,14 @@ class State(NamedTuple):
         state: `waiting`, `running` or `done`.
         ahead: unanswered jobs before it.
         answer: of a job that is done.
+        reported: whether there is a report on it.
     """
 
     name: str
     state: str
     ahead: int
     answer: Answer | None
+    reported: bool = False
 
 
 def new_id() -> str:
@@ -140,7 +143,9 @@ class Jobs:
                 (claim,),
             )
 
-    def finish(self, job: Job, claim: str, answer: Answer, label: str) -> bool:
+    def finish(
+        self, job: Job, claim: str, answer: Answer, label: str, report: bytes | None = None
+    ) -> bool:
         """Answers a job.
 
         Args:
@@ -148,6 +153,7 @@ class Jobs:
             claim: that holds it.
             answer: JSON-ready.
             label: what it is counted as.
+            report: a page of HTML, kept as long as the answer; None where there is none.
 
         Returns:
             False if another process holds it by now: the answer is that one's.
@@ -160,6 +166,8 @@ class Jobs:
                 (now, json.dumps(answer, allow_nan=False), job.id, claim),
             ).fetchone()
             if row:
+                if report is not None:
+                    sql.execute("INSERT INTO reports VALUES (?, ?)", (job.id, report))
                 _add(sql, "answered", label, 1)
                 _add(sql, "seconds", "", now - row[0])
         return row is not None
@@ -168,17 +176,35 @@ class Jobs:
         """What became of a job; None if there is none, or its answer was deleted."""
         with self._reading() as sql:
             row = sql.execute(
-                "SELECT name, accepted, lease, finished, answer FROM jobs WHERE id = ?", (id_,)
+                "SELECT name, accepted, lease, finished, answer, reports.id IS NOT NULL"
+                " FROM jobs LEFT JOIN reports USING (id) WHERE id = ?",
+                (id_,),
             ).fetchone()
             if row is None:
                 return None
-            name, accepted, lease, finished, answer = row
+            name, accepted, lease, finished, answer, reported = row
             if finished is not None:
-                return State(name, "done", 0, json.loads(answer))
+                return State(name, "done", 0, json.loads(answer), bool(reported))
             (ahead,) = sql.execute(
                 "SELECT count(*) FROM jobs WHERE finished IS NULL AND accepted < ?", (accepted,)
             ).fetchone()
         return State(name, "running" if lease >= time.time() else "waiting", ahead, None)
+
+    def report(self, id_: str) -> bytes | None:
+        """The report on a job's file; None if there is none, or it was deleted."""
+        with self._reading() as sql:
+            row = sql.execute("SELECT page FROM reports WHERE id = ?", (id_,)).fetchone()
+        return row and row[0]
+
+    def shed_reports(self, most_bytes: int) -> None:
+        """Deletes the oldest reports until no more than `most_bytes` are left of them."""
+        with self._writing() as sql:
+            sql.execute(
+                "DELETE FROM reports WHERE id IN (SELECT id FROM (SELECT id,"
+                " sum(length(page)) OVER (ORDER BY finished DESC, id) AS total"
+                " FROM reports JOIN jobs USING (id)) WHERE total > ?)",
+                (most_bytes,),
+            )
 
     def recent(self, client: str, seconds: float) -> int:
         """How many jobs of a client were accepted in the last `seconds`."""
@@ -210,7 +236,7 @@ class Jobs:
             return {(name, label): value for name, label, value in rows}
 
     def forget(self, keep_s: float, address_s: float) -> set[str]:
-        """Deletes answers after `keep_s`, and who uploaded what after `address_s`.
+        """Deletes answers and reports after `keep_s`, and who uploaded what after `address_s`.
 
         Returns:
             Names of the uploads that are still needed.
@@ -218,6 +244,7 @@ class Jobs:
         now = time.time()
         with self._writing() as sql:
             sql.execute("DELETE FROM jobs WHERE finished < ?", (now - keep_s,))
+            sql.execute("DELETE FROM reports WHERE id NOT IN (SELECT id FROM jobs)")
             sql.execute(
                 "UPDATE jobs SET client = '' WHERE client <> '' AND accepted < ?",
                 (now - address_s,),

@@ -18,9 +18,11 @@ class ServiceSettings:
         per_minute: uploads of one address.
         max_waiting: jobs that are not answered yet.
         max_stored_mb: of all uploads that are not judged yet.
+        max_reports_mb: of all reports that are kept; the oldest ones go first.
         timeout_s: how long decoding one file may take.
         max_seconds: of picture or sound in one file.
-        keep_hours: how long an answer is kept. An upload is deleted once it is judged.
+        keep_hours: how long an answer and its report are kept. An upload is deleted once it is
+            judged.
     """
 
     folder: pathlib.Path
@@ -30,6 +32,7 @@ class ServiceSettings:
     per_minute: int = 30
     max_waiting: int = 500
     max_stored_mb: int = 10_000
+    max_reports_mb: int = 10_000
     timeout_s: int = 300
     max_seconds: int = 600
     keep_hours: int = 24

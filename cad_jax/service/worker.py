@@ -5,7 +5,6 @@ that file's answer.
 """
 
 import contextlib
-import dataclasses
 import logging
 import pathlib
 import sqlite3
@@ -14,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from cad_jax.service.jobs import LEASE_S, MOST_ATTEMPTS, Answer, Job, Jobs, new_id
-from cad_jax.service.settings import ServiceSettings
+from cad_jax.service.settings import MEGABYTE, ServiceSettings
 from cad_jax.verdicts.schema import FileVerdict
 
 AT_ONCE = 4  # jobs that share the start of a decoding process
@@ -22,9 +21,9 @@ RATE_S = 60.0  # over which uploads of one address are counted, and after which 
 _IDLE_S = 0.5  # until work of other processes is looked for
 _CLEAN_S = 60.0
 
-# Yields a verdict on each file in turn, of which decoding one may take so many seconds; see
-# `cad_jax.detector.Detector.verdicts`.
-Judge = Callable[[Sequence[pathlib.Path], float], Iterator[FileVerdict]]
+# Of files, and of what their uploaders call them, yields the verdict on each and the report on it,
+# a page of HTML; decoding one may take so many seconds.
+Judge = Callable[[Sequence[tuple[pathlib.Path, str]], float], Iterator[tuple[FileVerdict, bytes]]]
 
 _log = logging.getLogger(__name__)
 
@@ -80,35 +79,37 @@ class Worker:
         claimed = self.jobs.claim(self._claim, AT_ONCE)
         if not claimed:
             self._wanted.wait(_IDLE_S)
-        for job, answer, label in self._answers(claimed):
-            if self.jobs.finish(job, self._claim, answer, label):
+        for job, answer, label, report in self._answers(claimed):
+            if self.jobs.finish(job, self._claim, answer, label, report):
                 (self._settings.uploads / job.file).unlink(missing_ok=True)
             if self._stopped.is_set():
                 return
 
-    def _answers(self, jobs: list[Job]) -> Iterator[tuple[Job, Answer, str]]:
+    def _answers(self, jobs: list[Job]) -> Iterator[tuple[Job, Answer, str, bytes | None]]:
         if jobs and jobs[0].attempts > MOST_ATTEMPTS:
             message = f"{MOST_ATTEMPTS} processes ended while they judged it"
             yield jobs.pop(0), *_error("crashed", message)
         while jobs:
-            paths = [self._settings.uploads / job.file for job in jobs]
-            verdicts = self._judge(paths, float(self._settings.timeout_s))
+            files = [(self._settings.uploads / job.file, job.name) for job in jobs]
+            judged = self._judge(files, float(self._settings.timeout_s))
             while jobs:
                 job = jobs.pop(0)
                 try:
-                    verdict = dataclasses.replace(next(verdicts), file=job.name)
+                    verdict, report = next(judged)
                 except Exception:  # a fault of ours, which ends these verdicts, not the others
                     _log.exception("job %s", job.id)
                     yield job, *_error("internal", "the detector failed on this file")
                     break
-                yield job, {"verdict": verdict.to_json()}, verdict.verdict
+                yield job, {"verdict": verdict.to_json()}, verdict.verdict, report
 
     def _keep(self) -> None:
         """Renews the lease; now and then deletes what is no longer needed."""
         started = time.monotonic()
-        needed = self.jobs.forget(self._settings.keep_hours * 3600.0, RATE_S)
-        oldest = time.time() - self._settings.upload_s - _CLEAN_S  # younger ones still arrive
-        for path in self._settings.uploads.iterdir():
+        settings = self._settings
+        self.jobs.shed_reports(settings.max_reports_mb * MEGABYTE)
+        needed = self.jobs.forget(settings.keep_hours * 3600.0, RATE_S)
+        oldest = time.time() - settings.upload_s - _CLEAN_S  # younger ones still arrive
+        for path in settings.uploads.iterdir():
             with contextlib.suppress(FileNotFoundError):  # another process cleans up, too
                 if path.name not in needed and path.stat().st_mtime < oldest:
                     path.unlink()
@@ -117,5 +118,5 @@ class Worker:
             self._stopped.wait(LEASE_S / 3)
 
 
-def _error(code: str, message: str) -> tuple[Answer, str]:
-    return {"error": {"code": code, "message": message}}, code
+def _error(code: str, message: str) -> tuple[Answer, str, None]:
+    return {"error": {"code": code, "message": message}}, code, None

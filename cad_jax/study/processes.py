@@ -13,12 +13,16 @@ class Processes:
 
     Threads call `run`, the main thread too; `stop` may be the handler of a signal.
 
+    Args:
+        launch: what stands before every command: starts it on another machine, hands SIGTERM on to
+            it and ends with its code, as SLURM's `srun` does.
+
     Attributes:
         stopped: whether `stop` was called.
     """
 
-    def __init__(self) -> None:
-        self.stopped = False
+    def __init__(self, launch: Sequence[str] = ()) -> None:
+        self._launch, self.stopped = launch, False
         self._running: set[subprocess.Popen] = set()
         self._lock = threading.RLock()  # the handler may interrupt whoever holds it
 
@@ -34,7 +38,8 @@ class Processes:
         with self._lock:
             if self.stopped:
                 return STOPPED
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            launched = [*self._launch, *command]
+            process = subprocess.Popen(launched, stdout=log, stderr=subprocess.STDOUT)
             self._running.add(process)
             if self.stopped:  # while it was begun
                 process.terminate()

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from cad_jax.data import build_data
@@ -81,6 +81,7 @@ def run_study(
     output: pathlib.Path,
     jobs: int = 1,
     say: Callable[[str], None] = print,
+    launch: Sequence[str] = (),
 ) -> Outcome:
     """Trains and evaluates every variant with every seed that is not in the store yet.
 
@@ -90,12 +91,14 @@ def run_study(
         name: of the protocol.
         protocol: what to run.
         output: the study's folder.
-        jobs: runs at a time; they share the machine's devices.
+        jobs: runs at a time; where nothing launches them, they share the machine's devices.
         say: tells people.
+        launch: what stands before the command of a run, see `Processes`.
 
     Raises:
         UserError: a set is not there or not as the protocol says; the folder holds results of other
             inputs or settings; another process works there.
+        OSError: what launches is not there.
     """
     for one in protocol.sets:
         check_set(one)
@@ -105,7 +108,7 @@ def run_study(
         inputs = describe_inputs(runs[0].config)
         todo = [run for run in runs if not is_done(run, inputs, store)]
         say(f"{name}: {len(runs)} runs, {len(runs) - len(todo)} done")
-        processes, lock, failed = Processes(), threading.Lock(), []
+        processes, lock, failed = Processes(launch), threading.Lock(), []
 
         def work(run: Run) -> None:
             seconds = _train(run, processes)

@@ -5,7 +5,6 @@ run's folder and are believed where their hash is the recorded one.
 """
 
 import dataclasses
-import hashlib
 import json
 import pathlib
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from cad_jax.settings.structure import ConfigError, structure, unstructure
 from cad_jax.study.inputs import first_difference
 from data_pipelines.errors import UserError
 from data_pipelines.records.atomic import atomic_writer
+from data_pipelines.records.content import file_sha256
 
 RESULTS_FILE = "results.jsonl"
 
@@ -112,7 +112,7 @@ class Store:
         Raises:
             OSError: it cannot be read.
         """
-        return ScoreFile(split, path.relative_to(self.folder).as_posix(), _hash(path))
+        return ScoreFile(split, path.relative_to(self.folder).as_posix(), file_sha256(path))
 
     def find_scores(self, result: Result, scores: ScoreFile) -> pathlib.Path:
         """Where a result's scores lie.
@@ -121,7 +121,7 @@ class Store:
             UserError: they are not there, or not what they were.
         """
         path = self.folder / scores.path
-        if not path.is_file() or _hash(path) != scores.sha256:
+        if not path.is_file() or file_sha256(path) != scores.sha256:
             raise UserError(
                 f"{path}: the scores of {result.name} are gone or were changed; remove its line "
                 f"from {self._file} and run the study again"
@@ -158,8 +158,3 @@ def refuse_other_inputs(results: Sequence[Result]) -> None:
                 f"not the same study: of {results[0].name} and {result.name} {different}; "
                 "compare results of one set, split, preparation and weights"
             )
-
-
-def _hash(path: pathlib.Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,9 +17,8 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
-from cad_jax.models.functional import Params
 from cad_jax.parallel.mesh import BATCH_AXES
-from cad_jax.types import Batch, Outputs
+from cad_jax.types import Batch, Outputs, Params
 
 Fields = dict[str, Array]  # of `Outputs`, by name
 Forward = Callable[[Params, Batch], Outputs]

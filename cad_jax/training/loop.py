@@ -27,7 +27,6 @@ from cad_jax.data import (
     open_training,
     sample_training,
 )
-from cad_jax.models.functional import Params
 from cad_jax.parallel import hosts
 from cad_jax.parallel.mesh import check_divides
 from cad_jax.run.checkpoint import Checkpoints, Progress, TrainState
@@ -59,7 +58,7 @@ from cad_jax.training.learner import Learner, model_flops
 from cad_jax.training.preemption import AgreedStop, StopAgreed, StopRequest
 from cad_jax.training.step import Metrics
 from cad_jax.training.tower_features import open_features
-from cad_jax.types import Batch
+from cad_jax.types import Batch, Params
 from data_pipelines.errors import UserError
 from data_pipelines.loading.batch import ClipBatch
 from data_pipelines.loading.pipeline import training_batches
@@ -173,7 +172,8 @@ class _Run:
         ahead = on_device(loaded, self.learner.mesh)
         batches, take_step, clock = self._compile(state, ahead)
         profile, stopping = self._profile_window(), False
-        bar = tqdm(initial=start, total=config.steps, unit="step", disable=not hosts.is_lead())
+        hidden = not hosts.is_lead() or None  # None: where there is no terminal
+        bar = tqdm(initial=start, total=config.steps, unit="step", disable=hidden)
         self.phases.enter("step")
         with bar, profile:
             batches = clock.input(itertools.islice(batches, config.steps - start))
@@ -245,6 +245,7 @@ class _Run:
             self._save(state, None)
             return False
         self.writer.write_scalars(step, found.scalars())
+        log.info("step %d: validation AUC %.3f", step, found.auc)  # all that a log file has of it
         self.progress = self.progress.after_evaluation(found.auc, step)
         self._save(state, found.auc)
         return True

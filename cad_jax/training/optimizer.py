@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from cad_jax.models.functional import Params
 from cad_jax.parallel.rules import match_rules
 from cad_jax.settings.optimizer import OptimizerConfig
+from cad_jax.types import Params
 
 
 def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:

@@ -12,14 +12,14 @@ from jaxtyping import Array, Float
 
 from cad_jax.losses.total import cad_losses
 from cad_jax.losses.watch import collapse_watch
-from cad_jax.models.functional import FunctionalModel, Params
+from cad_jax.models.functional import FunctionalModel
 from cad_jax.parallel.mesh import replicated
 from cad_jax.run.checkpoint import TrainState
 from cad_jax.settings.experiment import Priors
 from cad_jax.settings.loss import LossConfig, needs_labels
 from cad_jax.training.accumulation import accumulated_gradient
 from cad_jax.training.optimizer import follow
-from cad_jax.types import Batch, MaskedSum, Outputs
+from cad_jax.types import Batch, MaskedSum, Outputs, Params
 
 Metrics = dict[str, Float[Array, ""]]
 TrainStep = Callable[[TrainState, Params, Batch], tuple[TrainState, Metrics]]

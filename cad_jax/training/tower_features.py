@@ -16,7 +16,6 @@ import numpy as np
 from tqdm import tqdm
 
 from cad_jax.models.cad import CAD, visible
-from cad_jax.models.functional import Params
 from cad_jax.parallel import hosts
 from cad_jax.parallel.mesh import check_divides, put_batch, replicated
 from cad_jax.run.initialise import tower_parameters
@@ -24,7 +23,7 @@ from cad_jax.run.placement import experiment_mesh, make_model
 from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.structure import ConfigError, unstructure
 from cad_jax.training.learner import Learner
-from cad_jax.types import Batch
+from cad_jax.types import Batch, Params
 from data_pipelines.loading.pipeline import evaluation_batches
 from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.records.feature_store import (
@@ -131,7 +130,7 @@ def _clips(
         process_count=jax.process_count(),
         workers=config.data.workers,
     )
-    for batch in tqdm(batches, "features", -(-len(source) // size), leave=False):
+    for batch in tqdm(batches, "features", -(-len(source) // size), leave=False, disable=None):
         seen, heard, indices = jax.device_get(compute(params, put_batch(batch, learner.mesh)))
         rows = np.flatnonzero(indices >= 0)
         names = source.subset(indices[rows]).column("clip_id")

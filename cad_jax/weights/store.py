@@ -14,9 +14,9 @@ import numpy as np
 from jax.sharding import SingleDeviceSharding
 
 from cad_jax.arrays import content_hash, listed, shape_faults
-from cad_jax.models.functional import Params
 from cad_jax.models.lora import is_adapter
 from cad_jax.settings.structure import ConfigError, structure, unstructure
+from cad_jax.types import Params
 from cad_jax.weights.convert import TowerWeights
 from cad_jax.weights.published import WeightsError, read_json
 from cad_jax.weights.safetensors_files import open_arrays, write_arrays

@@ -1,4 +1,4 @@
-"""FaceForensics++: within the set, to Celeb-DF and DF-TIMIT, and one manipulation unseen.
+"""FaceForensics++: within the set, to Celeb-DF, DFDC and DF-TIMIT, and one manipulation unseen.
 
     python scripts/study.py run --protocol=faceforensics --output=runs/faceforensics
     python scripts/study.py run --protocol=faceforensics:unseen-Deepfakes --output=runs/unseen
@@ -8,9 +8,12 @@ Soundless, so pictures alone are compared, per video. Never run: the sets are as
 
 from cad_jax.settings.protocol import Protocol, StudySet
 
-CELEBDF = StudySet(path="prepared/celebdf", reader="celebdf", split="test_only")
-DFTIMIT = StudySet(
-    path="prepared/dftimit", reader="dftimit", options=("vidtimit=VIDTIMIT",), split="test_only"
+OTHERS = (
+    StudySet(path="prepared/celebdf", reader="celebdf", split="test_only"),
+    StudySet(path="prepared/dfdc", reader="dfdc", split="test_only"),
+    StudySet(
+        path="prepared/dftimit", reader="dftimit", options=("vidtimit=VIDTIMIT",), split="test_only"
+    ),
 )
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
 
@@ -32,8 +35,8 @@ def faceforensics(compression: str, split: str, *others: StudySet) -> Protocol:
 
 
 PROTOCOLS = {
-    "faceforensics": faceforensics("c23", "official", CELEBDF, DFTIMIT),
-    "c40": faceforensics("c40", "official", CELEBDF, DFTIMIT),
+    "faceforensics": faceforensics("c23", "official", *OTHERS),
+    "c40": faceforensics("c40", "official", *OTHERS),
     **{
         f"unseen-{method}": faceforensics("c23", f"official leave_out={method}")
         for method in METHODS

@@ -31,6 +31,10 @@ PROTOCOLS = {
     "ethnicity": fakeavceleb("ethnicity", "ethnicity"),
     "disjoint": fakeavceleb("disjoint", "disjoint seed=0 shares=0.8/0.1/0.1"),
     **{
+        f"fold-{fold}": fakeavceleb(f"fold-{fold}", f"kfold fold={fold} folds=5 by=identity seed=0")
+        for fold in range(5)
+    },
+    **{
         f"unseen-{method}": fakeavceleb(f"unseen-{method}", f"{CUSTOMARY} leave_out={method}")
         for method in ("wav2lip", "faceswap", "fsgan", "rtvc")
     },

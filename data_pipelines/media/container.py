@@ -4,7 +4,6 @@ Owns the formats we read, the limits and the facts about a file. Decodes nothing
 """
 
 import dataclasses
-import hashlib
 import pathlib
 import re
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from av.stream import Disposition
 
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.settings import MediaLimits
+from data_pipelines.records.content import file_sha256
 
 # Demuxers of single self-contained files. Playlists (hls, dash, concat) are absent on purpose: a
 # text file could make them read other files or the network.
@@ -143,7 +143,7 @@ def probe(path: pathlib.Path, limits: MediaLimits) -> MediaInfo:
             raise MediaError("no_frames", "the file has neither a picture nor a sound stream")
         info = MediaInfo(
             size_bytes=path.stat().st_size,
-            sha256=file_sha256(path),
+            sha256=_sha256(path),
             duration_s=_duration_s(container),
             video_codec=video.codec_context.name if video else "",
             width=video.codec_context.width if video else 0,
@@ -177,14 +177,8 @@ def _is_mp4(path: pathlib.Path) -> bool:
         return file.read(8)[4:] == b"ftyp"
 
 
-def file_sha256(path: pathlib.Path) -> str:
-    """Of a file's bytes, in hexadecimal digits.
-
-    Raises:
-        MediaError: unreadable.
-    """
+def _sha256(path: pathlib.Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise MediaError("unreadable", error.strerror or str(error)) from error

@@ -1,12 +1,14 @@
-"""Clips of single files, decoded in a process that may hang or die: what prediction reads.
+"""Single files, read in a process that may hang or die: what prediction reads of them.
 
 The files may be anybody's: the process has no network where the kernel allows that, writes no file
 and is held to limits of memory and processor time. Records come as they are made, so that neither
 memory nor disk grows with a file's length.
 """
 
+import contextlib
 import functools
 import math
+import pathlib
 from collections.abc import Iterator, Sequence
 
 import cv2
@@ -14,6 +16,7 @@ import cv2
 from data_pipelines.benchmarks.base import ClipSource
 from data_pipelines.media.clips import iterate_clips
 from data_pipelines.media.errors import MediaError
+from data_pipelines.media.provenance import Provenance, read_provenance
 from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.preparation.limits import ProcessLimits
 from data_pipelines.preparation.workers import Failure, stream_isolated
@@ -31,8 +34,25 @@ def guarded_clips(
         asked for.
     """
     work = functools.partial(_records, settings)
-    limits = ProcessLimits(cpu_s=math.ceil(2 * timeout_s))  # decoders have threads
-    yield from map(_raising, stream_isolated(work, sources, timeout_s, limits))
+    yield from map(_raising, stream_isolated(work, sources, timeout_s, _limits(timeout_s)))
+
+
+def guarded_provenance(
+    paths: Sequence[pathlib.Path], timeout_s: float
+) -> Iterator[Iterator[Provenance]]:
+    """What each file says of itself, read as `guarded_clips` does; nothing where it cannot be."""
+    for found in stream_isolated(provenance, paths, timeout_s, _limits(timeout_s)):
+        yield (said for said in found if isinstance(said, Provenance))
+
+
+def _limits(timeout_s: float) -> ProcessLimits:
+    return ProcessLimits(cpu_s=math.ceil(2 * timeout_s))  # decoders have threads
+
+
+def provenance(path: pathlib.Path) -> Iterator[Provenance]:
+    """What a file says of itself; nothing where it cannot be read."""
+    with contextlib.suppress(Exception):  # whatever one file provokes, the others go on
+        yield read_provenance(path)
 
 
 def _records(settings: PrepareSettings, source: ClipSource) -> Iterator[ClipRecord | MediaError]:

@@ -99,7 +99,7 @@ def prepare(
         beam_options: of an Apache Beam pipeline that does the work, see `beam_executor`; None for
             processes of this machine.
         split: what gave the sources their split; recorded with the set.
-        progress: show a bar.
+        progress: show a bar, on a terminal.
 
     Raises:
         UserError: the output holds something else, a second run is at work in it, or too much was
@@ -155,7 +155,8 @@ def _prepare_clips(
     known = {clip: spool.read_outcome(clip) for clip in range(len(sources))}
     outcomes = {clip: outcome for clip, outcome in known.items() if outcome and outcome.final}
     tasks = [(clip, source) for clip, source in enumerate(sources) if clip not in outcomes]
-    bar = tqdm.tqdm(total=len(sources), initial=len(outcomes), unit="clip", disable=not progress)
+    hidden = not progress or None  # None: where there is no terminal
+    bar = tqdm.tqdm(total=len(sources), initial=len(outcomes), unit="clip", disable=hidden)
     fresh = []
     with bar:
         for clip, outcome in execute(spool, settings, tasks):

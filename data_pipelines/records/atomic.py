@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pathlib
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -48,6 +49,18 @@ def atomic_writer(path: str | os.PathLike[str]) -> Iterator[Callable[[bytes | me
             file.close()
         partial.unlink(missing_ok=True)
         raise
+
+
+def write_shared(data: bytes | memoryview, path: pathlib.Path) -> None:
+    """Writes a file that several processes may write at once: each to a name of its own.
+
+    Raises:
+        OSError: as `atomic_writer`.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with atomic_writer(draft) as write:
+        write(data)
+    draft.replace(path)
 
 
 @contextlib.contextmanager

@@ -26,7 +26,6 @@ import logging
 import mmap
 import os
 import pathlib
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -36,7 +35,7 @@ import pyarrow.compute as pc
 from jaxtyping import Int32, Int64, Shaped, UInt32
 
 from data_pipelines.errors import UserError
-from data_pipelines.records.atomic import atomic_writer
+from data_pipelines.records.atomic import write_shared
 from data_pipelines.records.metadata import PreparedSet, read_metadata, shard_name
 from data_pipelines.records.schema import clip_facts
 from data_pipelines.records.tfrecord import RecordError, payload_crc, payload_view, read_index
@@ -188,7 +187,7 @@ def open_table(prepared: PreparedSet, split: str) -> ClipTable:
         return table
     data = _encoded(_read_shards(shards, prepared.shard_lengths[split]), sizes)
     try:
-        _write(path, data)
+        write_shared(memoryview(data), path)
     except OSError as error:
         log.info("%s; it is kept in memory", error)
         return ClipTable(prepared.directory, prepared.name, split, data)
@@ -207,7 +206,7 @@ def write_tables(directory: str | os.PathLike[str]) -> None:
         shards = prepared.shards(split)
         sizes = list(zip(map(_size, shards), lengths, strict=True))
         path = table_path(directory, prepared.name, split)
-        _write(path, _encoded(_read_shards(shards, lengths), sizes))
+        write_shared(memoryview(_encoded(_read_shards(shards, lengths), sizes)), path)
 
 
 def write_table(
@@ -223,7 +222,7 @@ def write_table(
     Raises:
         OSError: it cannot be written.
     """
-    _write(path, _encoded(_arrow(columns), list(sizes)))
+    write_shared(memoryview(_encoded(_arrow(columns), list(sizes))), path)
 
 
 def fingerprint(lengths: Int64[np.ndarray, " n"], crcs: UInt32[np.ndarray, " n"]) -> str:
@@ -257,14 +256,6 @@ def _reopen(
 
 def _unpickle(directory: pathlib.Path, name: str, split: str, data: bytes) -> ClipTable:
     return ClipTable(directory, name, split, pa.py_buffer(data))
-
-
-def _write(path: pathlib.Path, data: pa.Buffer) -> None:
-    """Whole or not at all. Several hosts may do so at once: each writes to a name of its own."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with atomic_writer(draft) as write:
-        write(memoryview(data))
-    draft.replace(path)
 
 
 def _encoded(table: pa.Table, sizes: list[tuple[int, int]]) -> pa.Buffer:

@@ -62,7 +62,7 @@ def build_dataset(
         preset: what to make.
         seed: another seed gives other people and other clips.
         workers: processes; 0 makes the clips in this one.
-        progress: show a bar.
+        progress: show a bar, on a terminal.
 
     Returns:
         The directory.
@@ -79,7 +79,8 @@ def build_dataset(
     missing = [shard for parts in shards.values() for shard in parts if not shard.path.exists()]
     todo = [clip for shard in missing for clip in shard.clips]
     total = num_clips(preset)
-    bar = tqdm.tqdm(total=total, initial=total - len(todo), unit="clip", disable=not progress)
+    hidden = not progress or None  # None: where there is no terminal
+    bar = tqdm.tqdm(total=total, initial=total - len(todo), unit="clip", disable=hidden)
     with bar, _payloads(preset, seed, todo, workers) as payloads:
         for shard in missing:
             write_shard(shard.path, _counted(itertools.islice(payloads, len(shard.clips)), bar))

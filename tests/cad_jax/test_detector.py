@@ -11,9 +11,14 @@ import pytest
 from cad_jax.bundle.domain import Domain
 from cad_jax.bundle.files import read_bundle
 from cad_jax.bundle.find import find_bundle
+from cad_jax.data import open_evaluation
 from cad_jax.detector import Detector
+from cad_jax.run.compiled import KeptStep
+from cad_jax.run.judging import described_scores
+from cad_jax.run.scoring import make_scorer
 from cad_jax.verdicts.schema import verdict_schema
 from data_pipelines.errors import UserError
+from data_pipelines.loading.pipeline import evaluation_batches
 
 pytestmark = pytest.mark.slow
 
@@ -46,9 +51,12 @@ def codes(verdict):
 
 
 def test_sound_alone_is_judged_window_by_window(detector, tmp_path):
-    ((verdict, moments),) = detector.reports([write_sound(tmp_path / "voice.wav", 3.6)])
+    ((verdict, (moments, provenance)),) = detector.reports(
+        [write_sound(tmp_path / "voice.wav", 3.6)]
+    )
     said = verdict.to_json()
     jsonschema.validate(said, verdict_schema())
+    assert dict(provenance.container)["duration"] == "3.600 s"
     assert set(said["modalities"]) == {"audio"}
     assert codes(said) == ["no_video"]
     assert (said["sync_offset_ms"], said["duration_s"], said["faces"]) == (None, 3.6, [])
@@ -62,7 +70,7 @@ def test_sound_alone_is_judged_window_by_window(detector, tmp_path):
 
 
 def test_the_verdict_does_not_depend_on_how_many_windows_share_a_batch(detector, tmp_path):
-    ((_, many), (_, one)) = detector.reports(
+    ((_, (many, _)), (_, (one, _))) = detector.reports(
         [write_sound(tmp_path / "long.wav", 12.0), write_sound(tmp_path / "short.wav", 1.0)]
     )
     assert (len(many), len(one)) == (24, 1)
@@ -71,9 +79,22 @@ def test_the_verdict_does_not_depend_on_how_many_windows_share_a_batch(detector,
 
 def test_nothing_is_compiled_from_file_to_file(detector, tmp_path):
     detector.predict(write_sound(tmp_path / "a.wav", 1.0))
-    sizes = detector.scorer._step._cache_size()
+    programs = dict(detector.step._compiled)
     detector.predict([write_sound(tmp_path / f"{n}.wav", 0.7 + n) for n in range(3)])
-    assert detector.scorer._step._cache_size() == sizes
+    assert detector.step._compiled == programs
+
+
+def test_a_kept_program_says_what_the_model_says_bit_for_bit(detector, finished_run):
+    bundle, data = detector.bundle, finished_run[0].data
+    (batch,) = evaluation_batches(open_evaluation(data, "val"), batch_size=8, clip=data.clip)
+    traced = make_scorer(bundle.config, bundle.mesh, described_scores).batch(bundle.params, batch)
+    assert np.isfinite(traced["p_fake"]).all()
+    again = KeptStep(bundle.model_hash, lambda: pytest.fail("traced, although it is kept"))
+    for step in (detector.step, again):
+        kept = dataclasses.replace(detector, step=step).scores(batch)
+        assert kept.keys() == traced.keys()
+        for name, values in traced.items():
+            np.testing.assert_array_equal(kept[name], values)
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,10 @@ function upload(file) {
 }
 
 async function follow(id) {
+  const job = `jobs/${encodeURIComponent(id)}`;
   let found;
   try {
-    found = await (await fetch(`jobs/${encodeURIComponent(id)}`)).json();
+    found = await (await fetch(job)).json();
   } catch {
     say("The server does not answer; trying again", null);
     setTimeout(follow, 3 * POLL_MS, id);
@@ -62,7 +63,7 @@ async function follow(id) {
   if (found.state === "waiting" || found.state === "running") {
     say(found.ahead ? `${found.name}: ${found.ahead} before it` : `Judging ${found.name}`, null);
     setTimeout(follow, POLL_MS, id);
-  } else if (found.verdict) show(found.verdict);
+  } else if (found.verdict) show(found.verdict, found.report && `${job}/report`);
   else fail(found.error);
 }
 
@@ -110,7 +111,7 @@ function timeline(ranges, seconds) {
   return svg;
 }
 
-function show(verdict) {
+function show(verdict, report) {
   say("");
   const told = (part) => [WORDS[part.verdict] ?? part.verdict, { number: number(part.score) }];
   const parts = [
@@ -119,6 +120,13 @@ function show(verdict) {
     element("p", `${verdict.file}, score ${number(verdict.score)} of 0 to 1`, "unit"),
     list(verdict.reasons),
   ];
+  if (report) {
+    const link = element("a", "The report: what was seen and heard, window by window");
+    Object.assign(link, { href: report, target: "_blank", rel: "noopener" });
+    const line = element("p");
+    line.append(link);
+    parts.push(line);
+  }
   const modalities = Object.entries(verdict.modalities);
   if (modalities.length) {
     const rows = modalities.map(([name, part]) => [PARTS[name] ?? name, ...told(part)]);

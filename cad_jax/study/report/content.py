@@ -18,6 +18,7 @@ from cad_jax.study.lines import (
     with_spread,
 )
 from cad_jax.study.operating import operating_rows
+from cad_jax.study.report.embedding import embedding_blocks
 from cad_jax.study.report.hardest import hardest, middle_frames, mistake_cells
 from cad_jax.study.report.plots import ablation_plot, curve_plots, reliability_plot
 from cad_jax.study.report.runs import Runs, audit_blocks, repeat_blocks, training_blocks
@@ -72,6 +73,7 @@ def report_blocks(study: Study) -> list[Block]:
     blocks += [Heading("Curves"), *(Plots(curve_plots(systems, s)) for s in study.main.splits)]
     blocks += [Heading("Calibration and operating points"), *_calibration(study)]
     blocks += [Heading("Training"), *training_blocks(study.runs)]
+    blocks += [Heading("Embeddings"), *_embeddings(study)]
     blocks += [Heading("Hardest clips"), *_hardest(study)]
     blocks += [Heading("Warnings of the audit"), *audit_blocks(study.runs[0][1])]
     repeat = repeat_blocks(study.choice, protocol, study.folders, study.runs)
@@ -149,6 +151,15 @@ def _calibration(study: Study) -> Iterator[Block]:
     )
     yield Text("Thresholds, calibrations and sets of labels are chosen on validation.")
     yield from _tables(rows)
+
+
+def _embeddings(study: Study) -> Iterator[Block]:
+    wanted = (study.main.variant, study.main.seeds[0])
+    for store, result in study.runs:
+        if (result.variant, result.seed) == wanted:
+            yield from embedding_blocks(store, result)
+            return
+    yield Text(f"{study.main.variant} was not trained: it has no representation of its own.")
 
 
 def _hardest(study: Study) -> Iterator[Block]:

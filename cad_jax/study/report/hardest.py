@@ -7,6 +7,7 @@ import numpy as np
 
 from cad_jax.data import open_evaluation
 from cad_jax.evaluation.groups import kind_names
+from cad_jax.evaluation.score_table import HEADS
 from cad_jax.settings.experiment import Experiment
 from cad_jax.study.inputs import describe_records
 from cad_jax.study.store import Result
@@ -15,7 +16,6 @@ from data_pipelines.documents.blocks import Cells
 from data_pipelines.errors import UserError
 
 MOST = 12  # of a test
-_HEADS = ("p_fake", "p_video", "p_audio", "p_mismatch")
 
 
 class Mistake(NamedTuple):
@@ -53,7 +53,7 @@ def hardest(system: System, split: str, most: int = MOST) -> list[Mistake]:
 
     def mistake(row: int) -> Mistake:
         said = {
-            head: float(np.mean([getattr(run.test, head)[row] for run in runs])) for head in _HEADS
+            head: float(np.mean([getattr(run.test, head)[row] for run in runs])) for head in HEADS
         }
         truth = str(names[row]) if table.label[row] == 1 else "genuine"
         return Mistake(str(table.clip_id[row]), truth, said, int(wrong[row]))
@@ -73,7 +73,7 @@ def mistake_cells(mistakes: Sequence[Mistake], seeds: int) -> Cells:
         ]
         for one in mistakes
     ]
-    return [["clip", "truth", *_HEADS, "seeds that are wrong"], *rows]
+    return [["clip", "truth", *HEADS, "seeds that are wrong"], *rows]
 
 
 def middle_frames(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from matplotlib.axes import Axes
 from scipy import special
 
@@ -139,6 +139,37 @@ def training_plot(name: str, histories: Mapping[str, Iterable[Curve]]) -> Plot:
         axes.set(xlabel="step", ylabel=name)
         figure.legend(loc="outside lower center", ncols=2, fontsize=7, frameon=False)
         return Plot(to_svg(figure), f"{name}, a line a seed")
+
+
+def embedding_plot(
+    embeddings: Float[np.ndarray, "n d"], kinds: Shaped[np.ndarray, " n"], caption: str
+) -> Plot:
+    """Clips on a plane, near to each other where their embeddings are (t-SNE by cosine).
+
+    Args:
+        embeddings: of at least two clips.
+        kinds: a name for each clip, by which it gets its colour; `genuine` are grey.
+        caption: what the clips are.
+    """
+    # A second, which other pages need not wait for.
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    perplexity = min(30.0, (len(embeddings) - 1) / 3)
+    plane = TSNE(init="pca", metric="cosine", perplexity=perplexity, random_state=0)
+    with threadpool_limits(limits=1):  # its threads spin where others work, and sums would vary
+        places = plane.fit_transform(embeddings)
+    names = sorted(set(kinds.tolist()), key=lambda name: (name != "genuine", name))
+    with drawing(5.2, 4.6) as figure:
+        axes = figure.subplots()
+        for number, name in enumerate(names):
+            style = {"color": "0.6"} if name == "genuine" else {"color": f"C{number % 10}"}
+            marker = "o^sDvP*X"[number // 10 % 8]
+            axes.scatter(*places[kinds == name].T, s=9, marker=marker, label=name, **style)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        figure.legend(loc="outside lower center", ncols=3, fontsize=7, frameon=False)
+        return Plot(to_svg(figure), caption)
 
 
 def _curves(

@@ -10,11 +10,13 @@ import pytest
 
 from cad_jax.bundle.files import ARRAYS, CARD, INFO, BundleError, read_bundle, save_bundle
 from cad_jax.bundle.make import DRAWN, OTHERS, write_bundle
+from cad_jax.bundle.step import check_parameters
 from cad_jax.commands.bundle import main
 from cad_jax.data import open_evaluation
 from cad_jax.run.appearance import SIZES
+from cad_jax.run.judging import described_scores
 from cad_jax.run.placement import load_run
-from cad_jax.run.scoring import described_scores, make_scorer
+from cad_jax.run.scoring import make_scorer
 from data_pipelines.media.settings import PrepareSettings
 
 pytestmark = pytest.mark.slow
@@ -91,7 +93,7 @@ def test_parameters_of_another_model_are_refused(bundle, tmp_path):
     saved = (loaded.config, params, loaded.settings, loaded.operating, DRAWN, "card")
     save_bundle(tmp_path / "other", *saved)
     with pytest.raises(BundleError, match=r"is of another model: logit/kernel is \(3, 1\)"):
-        read_bundle(tmp_path / "other")
+        check_parameters(read_bundle(tmp_path / "other"))
 
 
 def test_a_domain_of_other_features_is_refused(bundle, tmp_path):

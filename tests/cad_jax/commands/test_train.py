@@ -6,10 +6,10 @@ import pathlib
 import typing
 
 import pytest
-from absl import flags
+from absl import app, flags
 from ml_collections import config_flags
 
-from cad_jax.commands.train import resolved_arguments
+from cad_jax.commands.train import _parse, resolved_arguments
 from cad_jax.settings.describe import describe
 from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.structure import ConfigError, leaves
@@ -132,3 +132,12 @@ def test_each_setting_is_printed_with_its_origin_and_meaning():
     assert "config.loss.align_clip = 0.3  (cad.py)" in text
     assert "config.optimizer.b1 = 0.9  (default)" in text
     assert "config.computed.code = ''  (computed when a run starts)" in text
+
+
+@pytest.mark.parametrize("flag", ["--help", "--helpshort", "--helpfull"])
+def test_asking_for_help_is_no_error(flag, capsys):
+    app.define_help_flags()
+    with pytest.raises(SystemExit) as ended:
+        _parse(["cad-train", flag])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out

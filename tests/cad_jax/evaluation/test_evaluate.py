@@ -91,11 +91,12 @@ def test_scores_metrics_and_picture_are_written(finished_run, run, tmp_path, cap
         assert page.std() > 20
     printed = capsys.readouterr().out
     assert "test: videos (8 clips)" in printed
-    assert printed.splitlines()[-4:] == [
+    assert printed.splitlines()[-5:] == [
         f"checkpoint  {workdir / 'checkpoints' / str(run.step)}",
         f"scores      {tmp_path}/evaluation/scores-{{val,test}}.csv",
         f"metrics     {tmp_path}/evaluation/metrics-{{val,test}}.json",
         f"picture     {tmp_path}/evaluation/report-{{val,test}}.png",
+        f"embeddings  {tmp_path}/evaluation/embeddings-{{val,test}}.npy",
     ]
     assert run.folder.is_dir()
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from cad_jax.file_report.evidence import MELS, Moment, SeenFrame
-from cad_jax.file_report.page import ABSENT_PROVES_NOTHING, Evidence, write_page
+from cad_jax.file_report.evidence import MELS, Evidence, Moment, SeenFrame
+from cad_jax.file_report.page import ABSENT_PROVES_NOTHING, write_page
 from cad_jax.verdicts.schema import (
     FaceVerdict,
     FileVerdict,
@@ -79,7 +79,7 @@ PROVENANCE = Provenance(
 def test_everything_is_said_and_nothing_of_the_file_is_markup(verdict, tmp_path):
     moments = [moment(0.0, 0), moment(0.8, 0, 0.97), moment(1.6, 0), moment(2.4, None)]
     path = tmp_path / "report.html"
-    write_page(verdict, Evidence(moments, PROVENANCE, f"cad-predict '{NASTY}'"), path)
+    write_page(verdict, Evidence(moments, PROVENANCE), f"cad-predict '{NASTY}'", path)
     page = path.read_text()
     assert "<script" not in page
     # Headline, reason of file, picture and face, three claims, command.
@@ -117,7 +117,7 @@ def test_what_is_missing_is_left_out(verdict, tmp_path, moments, drawings):
         sync_offset_ms=None, duration_s=None, sha256=None,
     )  # fmt: skip
     path = tmp_path / "report.html"
-    write_page(bare, Evidence(moments, None, "cad-predict clip"), path)
+    write_page(bare, Evidence(moments, None), "cad-predict clip", path)
     page = path.read_text()
     assert page.count("<svg") == drawings
     assert "It cannot be told" in page
@@ -127,7 +127,7 @@ def test_what_is_missing_is_left_out(verdict, tmp_path, moments, drawings):
 def test_windows_that_the_detector_does_not_know_are_no_evidence(verdict, tmp_path):
     strange = dataclasses.replace(moment(0.8, 0, 0.99), distance=1.2)
     path = tmp_path / "report.html"
-    write_page(verdict, Evidence([moment(0.0, 0), strange], None, "cad-predict clip"), path)
+    write_page(verdict, Evidence([moment(0.0, 0), strange], None), "cad-predict clip", path)
     page = path.read_text()
     assert "1 of 2 windows are unlike everything that the detector knows" in page
     assert re.findall(r"<label for='[^']*'( style='[^']*')?>", page) == [

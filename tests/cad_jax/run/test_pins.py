@@ -11,7 +11,8 @@ import pytest
 
 from cad_jax.parallel.mesh import make_mesh
 from cad_jax.run.checkpoint import CheckpointError, Checkpoints, Progress, TrainState
-from cad_jax.run.pins import code_hash, pin_code
+from cad_jax.run.code import code_hash
+from cad_jax.run.pins import pin_code
 from cad_jax.run.placement import load_run, make_model
 from cad_jax.settings.experiment import Experiment
 from cad_jax.settings.structure import ConfigError
@@ -92,9 +93,7 @@ def test_a_run_that_gives_parameters_is_pinned_by_step_and_content(
     first = tmp_path / "first"
     shutil.copytree(finished_run[1], first)
     given = load_run(first)
-    values = small_experiment(
-        optimizer=FROZEN, train={"steps": 2, "evaluate_every": 0}
-    ).to_mapping()
+    values = small_experiment(optimizer=FROZEN, train={"evaluate_every": 0}).to_mapping()
     values["init"]["run"] = str(first)
     begun = Experiment.from_mapping(values)
     assert train(begun, tmp_path / "run")

@@ -4,8 +4,10 @@ import jax.numpy as jnp
 import pytest
 
 from cad_jax.data import open_evaluation
+from cad_jax.run.judging import faulty_scores
 from cad_jax.run.placement import load_run
-from cad_jax.run.scoring import ScoreError, faulty_scores, make_scorer
+from cad_jax.run.scores import ScoreError
+from cad_jax.run.scoring import make_scorer
 
 pytestmark = pytest.mark.slow
 
@@ -29,11 +31,12 @@ def test_nan_is_a_fault_only_where_the_modality_is_there():
     assert faulty_scores(scores | {"p_fake": known * NAN}, batch).all()
 
 
-def test_parameters_that_are_not_finite_are_an_error(finished_run):
+def test_parameters_that_are_not_finite_are_an_error(finished_run, capsys):
     run = load_run(finished_run[1])
     source = open_evaluation(run.config.data, "val")
     scorer = make_scorer(run.config, run.mesh)
-    assert len(scorer.split(run.params, source)["p_fake"]) == len(source)
+    assert len(scorer.split(run.params, source, "scoring")["p_fake"]) == len(source)
+    assert capsys.readouterr().err == ""  # no bar where there is no terminal
     broken = {name: value * jnp.nan for name, value in run.params.items()}
     with pytest.raises(ScoreError, match=r"of 8 clips have scores that are not finite"):
         scorer.split(broken, source)

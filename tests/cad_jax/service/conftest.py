@@ -17,22 +17,22 @@ from cad_jax.verdicts.schema import FileVerdict, ModelFacts, Reason
 
 
 class StandIn:
-    """Says `authentic` of every file, with its bytes as the reason."""
+    """Says `authentic` of every file, with its bytes as the reason and the report."""
 
     def __init__(self):
         self.judged = []
         self.gate = threading.Event()
         self.gate.set()
 
-    def verdicts(self, paths, timeout_s):
-        for path in paths:
+    def judge(self, files, timeout_s):
+        for path, name in files:
             content = path.read_text(errors="replace")
             if content == "fault":
                 raise RuntimeError("a fault of ours")
             self.gate.wait(20)
             self.judged.append(path)
-            yield FileVerdict(
-                file=str(path),
+            verdict = FileVerdict(
+                file=name,
                 verdict="authentic",
                 score=0.1,
                 reasons=(Reason("content", content),),
@@ -45,6 +45,7 @@ class StandIn:
                 model=ModelFacts("stand-in", "0" * 64),
                 warnings=(),
             )
+            yield verdict, f"<p>{content}".encode()
 
 
 class Client:
@@ -91,7 +92,7 @@ def serve(tmp_path, judge):
         def start(**limits):
             settings = ServiceSettings(tmp_path / "service", **limits)
             settings.uploads.mkdir(parents=True, exist_ok=True)
-            worker = Worker(settings, Jobs(settings.folder / "jobs.sqlite"), judge.verdicts)
+            worker = Worker(settings, Jobs(settings.folder / "jobs.sqlite"), judge.judge)
             app = make_app(settings, worker)
             config = uvicorn.Config(app, port=0, log_level="critical", http="h11", ws="none")
             server = uvicorn.Server(config)

@@ -93,3 +93,14 @@ def test_answers_and_addresses_are_forgotten_open_jobs_never(jobs):
     assert jobs.state("id-a") is None
     assert jobs.state("id-b") is not None
     assert jobs.recent("client", 1e6) == 0
+
+
+def test_of_too_many_reports_the_oldest_go_and_their_answers_stay(jobs):
+    for name in "abc":
+        jobs.accept(Job(name, name, f"file-{name}", 0), "", 1)
+        (job,) = jobs.claim("one", 1)
+        jobs.finish(job, "one", {"verdict": {}}, "authentic", b"x" * 10)
+    jobs.shed_reports(25)
+    assert [jobs.state(name).reported for name in "abc"] == [False, True, True]
+    assert (jobs.report("a"), jobs.report("c")) == (None, b"x" * 10)
+    assert jobs.state("a").state == "done"

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from cad_jax.service.jobs import Jobs
+
 
 def uploads(tmp_path):
     return list((tmp_path / "service" / "uploads").iterdir())
@@ -24,6 +26,21 @@ def test_an_upload_is_answered_and_deleted(serve, tmp_path):
     assert found["verdict"]["reasons"] == [{"code": "content", "message": "a voice"}]
     assert str(tmp_path) not in json.dumps(found)
     assert uploads(tmp_path) == []
+
+
+def test_the_report_is_a_page_without_scripts_that_goes_with_its_answer(serve, tmp_path):
+    client = serve()
+    found = client.answer(client.upload("a voice"))
+    status, headers, body = client.ask("GET", found["report"])
+    assert (status, body) == (200, b"<p>a voice")
+    assert headers["content-type"].startswith("text/html")
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "sandbox" in policy
+    assert "script-src" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    Jobs(tmp_path / "service" / "jobs.sqlite").forget(keep_s=-1.0, address_s=60.0)
+    assert refused(client.ask("GET", found["report"])) == (404, "missing")
 
 
 def test_no_name_from_outside_becomes_a_path(serve, judge, tmp_path):
@@ -118,6 +135,7 @@ def test_a_page_runs_its_own_script_alone(serve):
     ("method", "path"),
     [
         ("GET", "/jobs/nobody"),
+        ("GET", "/jobs/nobody/report"),
         ("GET", "/..%2f..%2fetc%2fpasswd"),
         ("GET", "/uploads/"),
         ("PUT", "/jobs"),

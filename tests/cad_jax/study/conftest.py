@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from cad_jax.evaluation.embeddings import EMBEDDINGS_FILE, write_embeddings
 from cad_jax.evaluation.score_table import ScoreTable, write_scores
 from cad_jax.settings.protocol import Protocol
 from cad_jax.study.store import Result, Store
@@ -54,6 +55,13 @@ def _scores(split: str, seed: int, strength: float, people: int = 30) -> ScoreTa
     )  # fmt: skip
 
 
+def _embeddings(split: str, seed: int) -> np.ndarray:
+    """Of the clips of `_scores`: forged ones point one way, genuine ones another."""
+    label = _scores(split, seed, 1.0).label
+    noise = np.random.default_rng(seed).standard_normal((len(label), 3)) / 10
+    return (noise + np.stack([label, 1 - label, 0 * label], axis=1)).astype(np.float16)
+
+
 @pytest.fixture
 def scores():
     """Makes a table: `scores(split, seed, strength)`."""
@@ -79,6 +87,7 @@ def add(tmp_path):
             path = place / f"scores-{split}.csv"
             write_scores(_scores(split, seed, STRENGTH[variant]), path)
             files.append(store.score_file(split, path))
+            write_embeddings(_embeddings(split, seed), place / EMBEDDINGS_FILE.format(split))
         result = Result(
             protocol="made", variant=variant, seed=seed, configuration=f"{variant} {seed}",
             code="c0de", inputs=INPUTS, hardware="1 x cpu", seconds={"process": 1.0},

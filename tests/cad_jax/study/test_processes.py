@@ -14,6 +14,13 @@ def test_a_command_has_an_exit_code_and_a_log(tmp_path):
     assert (tmp_path / "log").read_text() == "said\n"
 
 
+def test_a_launcher_stands_before_the_command(tmp_path):
+    said = [sys.executable, "-c", "import os; print(os.environ['NODE'])"]
+    with (tmp_path / "log").open("wb") as log:
+        assert Processes(["env", "NODE=7"]).run(said, log) == 0
+    assert (tmp_path / "log").read_text() == "7\n"
+
+
 def test_a_stop_ends_what_runs_and_lets_nothing_begin(tmp_path):
     wait = "import time; print('begun', flush=True); time.sleep(100)"
     processes, command = Processes(), [sys.executable, "-c", wait]

@@ -1,7 +1,6 @@
 import contextlib
 import dataclasses
 import json
-import os
 import pathlib
 import signal
 import subprocess
@@ -131,11 +130,6 @@ def test_what_is_wrong_is_one_line(arguments, message, capsys):
     assert said.count("\n") == 1
 
 
-def on_one_device():
-    """The suite's environment, for a process of its own."""
-    return os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": os.environ["XLA_FLAGS"].split()[-1]}
-
-
 def command_lines():
     """Of all processes."""
     for file in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
@@ -144,14 +138,14 @@ def command_lines():
 
 
 @pytest.mark.slow
-def test_a_whole_study(tmp_path):
+def test_a_whole_study(tmp_path, environment):
     """Two variants, two seeds, a process each; what is lost is made again, and is the same."""
     script, asked = str(ROOT / "scripts" / "study.py"), ["--protocol=smoke", "--output=study"]
 
     def study(*arguments):
         done = subprocess.run(
             [sys.executable, script, *arguments, *asked],
-            cwd=tmp_path, env=on_one_device(), capture_output=True, text=True, check=False,
+            cwd=tmp_path, env=environment(1), capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -186,14 +180,14 @@ PROTOCOLS = {
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_study_that_is_stopped_stops_its_training_and_goes_on(tmp_path, number):
+def test_a_study_that_is_stopped_stops_its_training_and_goes_on(tmp_path, environment, number):
     """The signal reaches the study alone, as from a scheduler or another terminal."""
     (tmp_path / "stopping.py").write_text(STOPPING)
     command = [
         sys.executable, str(ROOT / "scripts" / "study.py"), "run", "--protocol=stopping.py",
         f"--output={tmp_path / 'study'}",
     ]  # fmt: skip
-    place = {"cwd": tmp_path, "env": on_one_device()}
+    place = {"cwd": tmp_path, "env": environment(1)}
     workdir = tmp_path / "study" / "full" / "seed-0"
 
     def trained_steps():

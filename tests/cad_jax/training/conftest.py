@@ -1,7 +1,5 @@
 """Runs of several real processes on loopback."""
 
-import os
-import pathlib
 import socket
 import subprocess
 import sys
@@ -9,7 +7,6 @@ import time
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[3]
 PATIENCE_S = 1800  # with work whose time shows nothing: the machine may be busy
 
 
@@ -19,12 +16,10 @@ class Hosts:
     Args:
         folder: for that.
         commands: their arguments; `PORT` stands for a free one.
-        devices: of each.
+        environment: of each.
     """
 
-    def __init__(self, folder, *commands, devices=2):
-        flags = f"--xla_force_host_platform_device_count={devices}"
-        flags += " --xla_backend_optimization_level=0"
+    def __init__(self, folder, *commands, environment):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = str(probe.getsockname()[1])
@@ -36,7 +31,7 @@ class Hosts:
                 self.processes.append(
                     subprocess.Popen(
                         arguments,
-                        env=os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)},
+                        env=environment,
                         stdout=file,
                         stderr=subprocess.STDOUT,
                     )
@@ -76,12 +71,12 @@ class Hosts:
 
 
 @pytest.fixture
-def start_hosts():
-    """Starts the processes of a run, see `Hosts`; none is left behind."""
+def start_hosts(environment):
+    """Starts the processes of a run, each of so many devices, see `Hosts`; none is left behind."""
     started = []
 
-    def start(*arguments, **options):
-        started.append(Hosts(*arguments, **options))
+    def start(*arguments, devices=2):
+        started.append(Hosts(*arguments, environment=environment(devices)))
         return started[-1]
 
     yield start

@@ -18,7 +18,9 @@ from cad_jax.parallel.mesh import make_mesh
 from cad_jax.run.checkpoint import Checkpoints
 from cad_jax.run.files import LOCK_FILE
 from cad_jax.run.placement import make_model
+from cad_jax.run.validation import Validation
 from cad_jax.settings.structure import ConfigError
+from cad_jax.training import loop
 from cad_jax.training.learner import Learner
 from cad_jax.training.loop import TrainingError, train
 from cad_jax.training.preemption import AgreedStop
@@ -26,6 +28,8 @@ from data_pipelines.errors import UserError
 from data_pipelines.records.lock import HeldError, held
 
 pytestmark = pytest.mark.slow
+
+PATIENCE_S = 1800  # the machine may be busy
 
 
 def losses(workdir):
@@ -60,7 +64,7 @@ def workdir(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def run_process(tmp_path_factory):
+def run_process(tmp_path_factory, environment):
     """Starts `train` in a process of its own, as train.py would."""
     script = tmp_path_factory.mktemp("script") / "run.py"
     script.write_text(
@@ -84,14 +88,13 @@ def run_process(tmp_path_factory):
     def start(config, workdir):
         workdir.mkdir(exist_ok=True)
         command = [sys.executable, str(script), json.dumps(config.to_mapping()), str(workdir)]
-        environment = os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # 1 device
-        return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        return subprocess.Popen(command, env=environment(1), stderr=subprocess.DEVNULL)
 
     return start
 
 
 def wait_for_step(workdir, step, process):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and process.poll() is None:
         saved = [int(p.name) for p in (workdir / "checkpoints").glob("*") if p.name.isdigit()]
         if saved and max(saved) >= step:
@@ -125,65 +128,50 @@ def test_every_second_of_a_run_is_logged_by_phase(finished_run):
     assert not {"speed/mfu", "speed/memory_gb", "speed/slowest_host"} & row.keys()  # a CPU, alone
 
 
-def test_what_a_killed_process_did_after_its_checkpoint_is_lost(
-    small_experiment, workdir, run_process
-):
-    config = small_experiment(train={"steps": 4000, "evaluate_every": 0, "checkpoint_every": 40})
-    process = run_process(config, workdir)
-    wait_for_step(workdir, 40, process)
-    time.sleep(0.5)
-    process.kill()
-    process.wait()
-    before = json.loads((workdir / "goodput.json").read_text())
-    covered = before["at_checkpoint"][str(Checkpoints(workdir, read_only=True).latest_step())]
-    lost = sum(before["seconds"][phase] - covered[phase] for phase in ("input", "step"))
-    assert lost > 0
-
-    process = run_process(config, workdir)
-    wait_for_step(workdir, max(map(int, before["at_checkpoint"])) + 40, process)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 143
-    after = json.loads((workdir / "goodput.json").read_text())["seconds"]
-    assert after["lost"] == pytest.approx(lost)
-    for phase in ("start", "compile"):
-        assert after[phase] > before["seconds"][phase], phase
-    assert after["step"] > before["seconds"]["step"] - lost
-
-
 def test_a_window_of_steps_is_profiled(small_experiment, workdir):
     config = small_experiment(train={"profile_at": 2, "profile_steps": 1})
     assert train(config, workdir)
     assert list((workdir / "profile").rglob("*.xplane.pb"))
 
 
-def test_resumes_bit_for_bit_after_kill_with_other_workers(
+def test_killed_and_stopped_it_ends_bit_for_bit_as_if_it_was_not(
     small_experiment, workdir, tmp_path, run_process
 ):
-    rhythm = {"steps": 16, "evaluate_every": 8, "checkpoint_every": 4}
+    """Killed, gone on with by other workers, stopped by SIGTERM, gone on with to the end."""
+    rhythm = {"steps": 40, "evaluate_every": 20, "checkpoint_every": 5}
     average = {"ema_decay": 0.9}
     config = small_experiment(train=rhythm, optimizer=average)
-    assert run_process(config, tmp_path / "whole").wait(timeout=300) == 0
+    assert run_process(config, tmp_path / "whole").wait(timeout=PATIENCE_S) == 0
 
     process = run_process(config, workdir)
-    wait_for_step(workdir, 4, process)
+    wait_for_step(workdir, 5, process)
+    time.sleep(0.2)
     process.kill()
     process.wait()
-    assert Checkpoints(workdir, read_only=True).latest_step() < 16
+    before = json.loads((workdir / "goodput.json").read_text())
+    survived = Checkpoints(workdir, read_only=True).latest_step()
+    assert survived < 40
+    covered = before["at_checkpoint"][str(survived)]
+    again = ("input", "step", "evaluation")
+    lost = sum(before["seconds"][phase] - covered[phase] for phase in again)
+    assert lost > 0
 
     resumed = small_experiment(train=rhythm, data={"workers": 2}, optimizer=average)
     process = run_process(resumed, workdir)
-    assert process.wait(timeout=300) == 0
-    same_run(tmp_path / "whole", workdir, config)
-
-
-def test_sigterm_saves_and_the_same_call_goes_on(small_experiment, workdir, run_process):
-    config = small_experiment(train={"steps": 4000, "evaluate_every": 4000})
-    process = run_process(config, workdir)
-    wait_for_step(workdir, 2, process)
+    wait_for_step(workdir, max(map(int, before["at_checkpoint"])) + 5, process)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 143
+    assert process.wait(timeout=PATIENCE_S) == 143
     saved = Checkpoints(workdir, read_only=True).latest_step()
+    assert survived < saved < 40
     assert max(losses(workdir)) == saved
+    after = json.loads((workdir / "goodput.json").read_text())["seconds"]
+    assert after["lost"] == pytest.approx(lost)
+    for phase in ("start", "compile"):
+        assert after[phase] > before["seconds"][phase], phase
+    assert after["step"] > covered["step"]
+
+    assert run_process(config, workdir).wait(timeout=PATIENCE_S) == 0
+    same_run(tmp_path / "whole", workdir, config)
 
 
 def test_a_stop_at_an_evaluation_leaves_it_to_the_next_start(
@@ -258,9 +246,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(small_experiment, workdir, monk
         train(small_experiment(), workdir)
 
 
-def test_early_stop(small_experiment, workdir):
-    config = small_experiment(train={"steps": 4000, "evaluate_every": 1, "early_stop": 2})
+def test_early_stop(small_experiment, workdir, monkeypatch):
+    aucs = iter((0.6, 0.7, 0.65, 0.7, 0.9))
+    monkeypatch.setattr(
+        loop, "validate", lambda *_: Validation("auc", {"drawn": {"auc": next(aucs)}})
+    )
+    config = small_experiment(train={"evaluate_every": 1, "early_stop": 2})  # of six steps
     assert train(config, workdir)
-    assert max(losses(workdir)) < 50
+    assert max(losses(workdir)) == 4
     assert train(config, workdir)  # does not go on
-    assert max(losses(workdir)) < 50
+    assert max(losses(workdir)) == 4

@@ -125,6 +125,22 @@ def test_missing_parts_are_left_out_and_said(blocks, protocol):
     assert not any(isinstance(block, Gallery) for block in found["Hardest clips"])
 
 
+def test_embeddings_are_mapped_and_their_neighbours_counted(study, blocks):
+    section = blocks()["Embeddings"]
+    (cells,) = tables(section)
+    by_chance = 29 / 59  # a video of each of 30 people is forged, one is not
+    assert cells[1] == ("test", "label", "60", "1.000", f"{by_chance:.3f}")
+    assert cells[3][:3] == ("test", "person", "60")
+    (plots,) = (block for block in section if isinstance(block, Plots))
+    assert "swap / none" in plots.plots[0].svg
+
+    for path in study.glob("full/seed-0/embeddings-test.npy"):
+        path.unlink()
+    said = texts(blocks()["Embeddings"])
+    assert said[1].startswith("No map of test: ")
+    assert said[1].endswith("evaluate the run again")
+
+
 def test_runs_that_are_not_done_are_named(study, protocol, blocks):
     store = Store(study)
     kept = [result for result in store.read() if result.name != "no-alignment seed 1"]
