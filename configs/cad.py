@@ -19,7 +19,7 @@ optimiser are ours: CAD (arXiv 2505.15233) publishes none.
                      converted weights in weights/clip_vit_b_16 and weights/whisper_small, or where
                      --config.init.video and --config.init.audio say; never trained yet
     size=l14         the same with CLIP ViT-L/14; never trained yet
-    size=lips        ours, recommended for GPUs: frozen AV-HuBERT base (lips) and Whisper-small for
+    size=lips        ours, meant for GPUs: frozen AV-HuBERT base (lips) and Whisper-small for
                      alignment, CLIP ViT-B/16 and Whisper-small with LoRA for the specific path;
                      converted weights as of b16, and in weights/avhubert_base; never trained yet
     size=lips_tiny   tiny with a small lip tower from scratch for alignment; never trained yet
