@@ -36,6 +36,7 @@ _RATE, _STEPS_A_SECOND = 24_000, 40  # of its sound, Hz; of its durations
 _STEP = SAMPLE_RATE // _STEPS_A_SECOND  # samples of ours
 _LEAD, _TAIL = 15, 4  # steps of silence before and after, about as many as it would make itself
 _CONTEXT = 0.25  # seconds
+_SWELL = 800  # samples over which loudness is taken, 50 ms
 _BANDS = np.geomspace(80, 7800, 20)  # Hz, edges
 
 # ruff: noqa: RUF001 (phonetic letters that look like others)
@@ -57,9 +58,9 @@ def respeak(
 ) -> Sound:
     """What is heard in an utterance's window, in one of the model's voices.
 
-    It is brought to the window's long-term spectrum: the model clones nobody, and its few voices
-    would be told by their colour alone. About 2 s of one core for 2 s of sound, and 3 s once for
-    either method.
+    It is brought to the window's loudness and long-term spectrum. The model clones nobody: its few
+    voices would be told by their colour alone, its deeper pauses by their silence. About 2 s of one
+    core for 2 s of sound, and 3 s once for either method.
 
     Args:
         utterance: what is said, and when.
@@ -86,7 +87,7 @@ def respeak(
     (sound,) = model.run(None, inputs)
     sound = librosa.resample(sound, orig_sr=_RATE, target_sr=SAMPLE_RATE, res_type="soxr_hq")
     sound = _part(sound, round(utterance.start * SAMPLE_RATE) - begin, len(window))
-    return _coloured_like(sound, window)
+    return _coloured_like(_as_loud_as(sound, window), window)
 
 
 def tokens_of(mnemonic: str) -> str:
@@ -126,6 +127,17 @@ def _melody(sound: Sound) -> Float32[np.ndarray, " n"]:
     pitch, times = pyworld.dio(samples, SAMPLE_RATE, frame_period=period)
     pitch = pyworld.stonemask(samples, pitch, times, SAMPLE_RATE)
     return pitch[: 2 * len(sound) // _STEP].astype(np.float32)
+
+
+def _as_loud_as(sound: Sound, reference: Sound) -> Sound:
+    """Swelling and fading with a reference, by 20 dB at most."""
+    window = np.hanning(_SWELL) / np.hanning(_SWELL).sum()
+
+    def level(samples: Sound) -> Float64[np.ndarray, " s"]:
+        power = np.convolve(samples.astype(np.float64) ** 2, window, "same")
+        return np.sqrt(np.maximum(power, 0)) + 1e-3
+
+    return (sound * np.clip(level(reference) / level(sound), 0.1, 10)).astype(np.float32)
 
 
 def _coloured_like(sound: Sound, reference: Sound) -> Sound:

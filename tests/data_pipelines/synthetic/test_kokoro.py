@@ -3,6 +3,7 @@
 Most is shown with a stand-in for the model; the model itself is the extra `[neural]`.
 """
 
+import dataclasses
 import sys
 
 import numpy as np
@@ -95,6 +96,14 @@ def test_a_copy_keeps_the_pitch_and_a_reading_does_not(utterance, model):
     assert len(pitch) == 2 * model.inputs[kokoro._DURATIONS].sum()
     assert not pitch[: 2 * first - 4].any()
     np.testing.assert_allclose(np.median(pitch[2 * first + 8 : -2 * last - 8]), 150, rtol=0.02)
+
+
+def test_loudness_follows_the_performance(utterance, model):
+    faded = dataclasses.replace(utterance, audio=utterance.audio.copy())
+    faded.audio[RATE:] *= 0.2  # the stand-in says both halves as loud
+    halves = respeak(faded)[int(0.5 * RATE) : int(1.3 * RATE)].reshape(2, -1)
+    first, second = 20 * np.log10(halves.std(axis=1))
+    assert first - second == pytest.approx(20 * np.log10(5), abs=3)
 
 
 def test_the_colour_of_a_voice_does_not_give_it_away(utterance, model):
