@@ -64,24 +64,28 @@ def build_data(config: Experiment) -> Experiment:
 
 
 def evaluated_sets(config: DataConfig, split: str) -> list[PreparedSet]:
-    """The sets of which a split is evaluated: `config.path`, and `evaluate_paths` that have it.
+    """The sets of which a split is evaluated: those of `path` and `evaluate_paths` that have it.
+
+    `path` is among them for the validation split, which chooses, and where no other set has it.
 
     Raises:
         UserError: no such set.
     """
-    besides = [read_metadata(path) for path in config.evaluate_paths]
-    for prepared in besides:
-        if split not in prepared.shard_lengths:
-            log.info("%s has no split %r: not evaluated there", prepared.directory, split)
+    own, *besides = [read_metadata(path) for path in (config.path, *config.evaluate_paths)]
     having = [prepared for prepared in besides if split in prepared.shard_lengths]
-    return [read_metadata(config.path), *having]
+    if not having or split in own.shard_lengths or split == config.validation_split:
+        having = [own, *having]
+    for prepared in (own, *besides):
+        if prepared not in having:
+            log.info("%s has no split %r: not evaluated there", prepared.directory, split)
+    return having
 
 
 def open_evaluation(config: DataConfig, split: str) -> TFRecordSource:
     """The clips of one split of `evaluated_sets`, in order.
 
     Raises:
-        UserError: no such set, or no such split in `config.path`; a shard is damaged; two sets hold
+        UserError: no such set, or no such split in it; a shard is damaged; two sets hold
             clips of one name, which would be scored as one, or records of different formats; no
             clip of the validation split has a label. Of test splits these may be kept secret.
     """

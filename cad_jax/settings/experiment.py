@@ -42,7 +42,7 @@ class DataConfig:
             `data_pipelines.synthetic.presets`. Empty: takes what is there.
         extra_paths: prepared sets trained on besides.
         evaluate_paths: prepared sets evaluated besides, trained on or not; each in the splits that
-            it has.
+            it has. A test split may be theirs alone.
         mixture_weights: how much of the training each set gives, `path` and then the extra ones, in
             any unit; empty for their sizes.
         balance: within each set, `class` trains on genuine and forged clips equally often, `method`

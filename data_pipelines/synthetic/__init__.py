@@ -4,6 +4,7 @@ A clip follows from (version, preset, seed, index) alone. On its way through the
 
     presets, plan, kinds      which clip, of whom, forged how
     espeak, speech            a voice says a sentence; phoneme times
+    kokoro                    a neural voice says it again, at the same times
     visemes, motion           the mouth's and the head's movements
     traits, shape, skin, hair, wardrobe, identity      the person
     raster, shading, renderer, scene, take             pictures of the performance

@@ -15,7 +15,7 @@ from data_pipelines.synthetic.codecs import write_mp4
 from data_pipelines.synthetic.generate import people_names, shoot, take_name
 from data_pipelines.synthetic.performance import perform
 from data_pipelines.synthetic.plan import plan_clip
-from data_pipelines.synthetic.presets import TEST_UNSEEN, Preset
+from data_pipelines.synthetic.presets import TEST, TRAIN, VAL, Preset
 
 _FINE_CRF, _FINE_BIT_RATE = 10, 128_000  # for footage whose law is JPEG and PCM
 
@@ -59,7 +59,7 @@ def _export(directory: pathlib.Path, preset: Preset, seed: int, index: int) -> d
     return {
         "path": path.name,
         # Readers know three splits; the column `kind` tells held-out manipulations apart.
-        "split": "test" if plan.split == TEST_UNSEEN else plan.split,
+        "split": plan.split if plan.split in (TRAIN, VAL) else TEST,
         "kind": plan.kind.name,
         "label_video": str(labels.video),
         "label_audio": str(labels.audio),

@@ -8,6 +8,7 @@ import dataclasses
 
 from data_pipelines.forgeries.operations import Labels
 from data_pipelines.records.clip import FAKE, IN_SYNC, OUT_OF_SYNC, REAL, UNKNOWN
+from data_pipelines.synthetic.presets import TEST_NEURAL, TEST_UNSEEN
 
 NONE = "none"  # an unforged picture or sound
 
@@ -22,14 +23,14 @@ class Kind:
         name: unique.
         video, audio: the record's method_video and method_audio; NONE where nothing was forged.
         sync: 1 where lips and speech belong together.
-        held_out: kept from training and validation.
+        only_in: the one split that shows it; empty: every split without kinds of its own.
     """
 
     name: str
     video: str = NONE
     audio: str = NONE
     sync: int = IN_SYNC
-    held_out: bool = False
+    only_in: str = ""
 
     def labels(self, modalities: str) -> Labels:
         """The record's labels for a clip with BOTH modalities or one of them."""
@@ -65,16 +66,19 @@ FORGERIES = (
     Kind("swap_world", video="swap", audio="world"),
     Kind("mouth_mel", video="mouth", audio="mel"),
     Kind("swap_tts", video="swap", audio="tts", sync=OUT_OF_SYNC),
-    Kind("lpc", audio="lpc", held_out=True),
-    Kind("pitch", audio="pitch", held_out=True),
-    Kind("neural", video="neural", held_out=True),
-    Kind("smooth", video="smooth", held_out=True),
+    Kind("lpc", audio="lpc", only_in=TEST_UNSEEN),
+    Kind("pitch", audio="pitch", only_in=TEST_UNSEEN),
+    Kind("neural", video="neural", only_in=TEST_UNSEEN),
+    Kind("smooth", video="smooth", only_in=TEST_UNSEEN),
+    Kind("neural_copy", audio="neural_copy", only_in=TEST_NEURAL),
+    Kind("neural_tts", audio="neural_tts", only_in=TEST_NEURAL),
 )
 
 
-def forgeries(*, held_out: bool, modalities: str) -> tuple[Kind, ...]:
-    """The kinds of forgery, seen or held out, that fit these modalities."""
-    return tuple(kind for kind in FORGERIES if kind.held_out == held_out and kind.fits(modalities))
+def forgeries(split: str, modalities: str) -> tuple[Kind, ...]:
+    """The kinds of forgery that a split shows and that fit these modalities."""
+    of = split if any(kind.only_in == split for kind in FORGERIES) else ""
+    return tuple(kind for kind in FORGERIES if kind.only_in == of and kind.fits(modalities))
 
 
 def _label(method: str) -> int:

@@ -15,7 +15,7 @@ from data_pipelines.forgeries.regions import regions_of_landmarks
 from data_pipelines.forgeries.sound import draw_delay
 from data_pipelines.forgeries.traces import Traces
 from data_pipelines.records.clip import SAMPLE_RATE
-from data_pipelines.synthetic import motion
+from data_pipelines.synthetic import kokoro, motion
 from data_pipelines.synthetic.espeak import Phoneme
 from data_pipelines.synthetic.identity import make_identity, traits_of, voice_of
 from data_pipelines.synthetic.kinds import AUDIO_ONLY, NONE, VIDEO_ONLY
@@ -81,7 +81,12 @@ def perform(preset: Preset, seed: int, plan: ClipPlan) -> Performance:
         shown = _no_picture(preset)
     else:
         shown = _show(preset, stage, plan, take, rng)
-    audio = _sound(heard.window(num_samples), plan.kind.audio, preset, rng)
+    dry = heard.window(num_samples)
+    if plan.kind.audio in kokoro.METHODS:
+        female = take.identity.traits.female
+        audio = kokoro.respeak(heard, dry, rng, plan.kind.audio, female=female)
+    else:
+        audio = _sound(dry, plan.kind.audio, preset, rng)
     matches = plan.kind.audio != "tts"
     people = [plan.identity, shown.donor, voice_donor]
     return Performance(

@@ -10,9 +10,12 @@ import dataclasses
 import numpy as np
 
 from data_pipelines.synthetic.kinds import AUDIO_ONLY, BOTH, GENUINE, VIDEO_ONLY, Kind, forgeries
-from data_pipelines.synthetic.presets import TEST_UNSEEN, Preset
+from data_pipelines.synthetic.presets import TEST_NEURAL, Preset
 
 _CLIPS_PER_TAKE = 2
+# Added to the numbers of takes and persons of a split that is a set of its own: nobody and nothing
+# in it is in any other set.
+_APART = {TEST_NEURAL: 1_000_000}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,21 +72,22 @@ def plan_clip(preset: Preset, seed: int, index: int) -> ClipPlan:
     """
     if not 0 <= index < num_clips(preset):
         raise IndexError(f"clip {index}: {preset.name} has clips 0 to {num_clips(preset) - 1}")
-    take, which = divmod(index, _CLIPS_PER_TAKE)
-    split, first_take = _split_of(preset, take)
+    place, which = divmod(index, _CLIPS_PER_TAKE)
+    split, first = _split_of(preset, place)
+    take = place + _APART.get(split, 0)
     identities = _identities(preset, split)
     rng = np.random.default_rng([seed, take, 1])
     modalities = _draw_modalities(preset, rng)
     forged_first = bool(rng.random() < 0.5)
-    kinds = forgeries(held_out=split == TEST_UNSEEN, modalities=modalities)
+    kinds = forgeries(split, modalities)
     # In turn rather than by chance: every kind is there even in a small split.
-    forged = kinds[_shuffled_turn(seed, take - first_take, len(kinds))]
+    forged = kinds[_shuffled_turn(seed, place - first, len(kinds))]
     return ClipPlan(
         split=split,
         take=take,
         kind=forged if (which == 0) == forged_first else GENUINE,
         modalities=modalities,
-        identity=identities[(take - first_take) // preset.takes_per_identity],
+        identity=identities[(place - first) // preset.takes_per_identity],
         pool=identities,
     )
 
@@ -104,6 +108,7 @@ def _identities(preset: Preset, split: str) -> range:
     for name, takes in preset.takes.items():
         count = max(2, -(-takes // preset.takes_per_identity))
         if name == split:
+            start += _APART.get(split, 0)
             return range(start, start + count)
         start += count
     raise ValueError(split)

@@ -62,6 +62,7 @@ class Preset:
 
 
 TRAIN, VAL, TEST, TEST_UNSEEN = "train", "val", "test", "test_unseen"
+TEST_NEURAL = "test_neural"  # sound forged by a neural voice, in a set of its own
 
 _MICRO = {TRAIN: 100, VAL: 20, TEST: 30, TEST_UNSEEN: 12}
 _TINY = {TRAIN: 500, VAL: 50, TEST: 150, TEST_UNSEEN: 60}
@@ -72,6 +73,7 @@ PRESETS = {
     for preset in (
         Preset("synthetic_micro", _MICRO),
         Preset("synthetic_tiny", _TINY),
+        Preset("synthetic_tiny_neural", {TEST_NEURAL: 60}, unimodal_share=0.0),
         Preset("synthetic_tiny_hard", _TINY, traces=SUBTLE, camera=HARD_CAMERA),
         Preset("synthetic_small", _SMALL, size=128, frame_size=176, clips_per_shard=200),
         Preset(

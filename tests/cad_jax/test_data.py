@@ -115,7 +115,7 @@ def test_evaluation_is_of_the_sets_named(config, silent_set):
 
 def test_a_set_without_a_split_is_not_evaluated_there(config, silent_set, tmp_path, caplog):
     for file in silent_set.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
+        (tmp_path / file.name.replace("-val.", "-dev.")).write_bytes(file.read_bytes())
     info = tmp_path / "dataset_info.json"
     info.write_text(info.read_text().replace('"val"', '"dev"'))
     data = config(evaluate_paths=(str(tmp_path),)).data
@@ -123,8 +123,11 @@ def test_a_set_without_a_split_is_not_evaluated_there(config, silent_set, tmp_pa
         assert ids(open_evaluation(data, "val")) == ids(open_evaluation(config().data, "val"))
     assert f"{tmp_path} has no split 'val'" in caplog.text
     assert len(open_evaluation(data, "test")) == 12
-    with pytest.raises(UserError, match="no split 'dev'"):  # path must have it
-        open_evaluation(data, "dev")
+    assert len(open_evaluation(data, "dev")) == 4
+    with pytest.raises(UserError, match="no split 'dev'"):  # path must have what chooses
+        open_evaluation(dataclasses.replace(data, validation_split="dev"), "dev")
+    with pytest.raises(UserError, match="no split 'nowhere'"):
+        open_evaluation(data, "nowhere")
 
 
 def test_evaluated_sets_with_clips_of_one_name_are_refused(config, other_set):

@@ -18,10 +18,11 @@ from data_pipelines.synthetic.identity import make_identity
 from data_pipelines.synthetic.kinds import FORGERIES, GENUINE
 from data_pipelines.synthetic.performance import perform
 from data_pipelines.synthetic.plan import num_clips, plan_clip
+from data_pipelines.synthetic.presets import TEST_NEURAL
 
 pytestmark = pytest.mark.slow
 
-KINDS = [kind.name for kind in (GENUINE, *FORGERIES)]
+KINDS = [kind.name for kind in (GENUINE, *FORGERIES) if kind.only_in != TEST_NEURAL]
 DIGESTS = """
 import hashlib, sys
 from data_pipelines.records.schema import encode_clip

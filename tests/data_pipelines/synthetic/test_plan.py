@@ -41,7 +41,7 @@ def test_a_take_is_shown_genuine_and_forged_by_the_same_person(plans):
 def test_held_out_kinds_appear_in_their_split_only(plans):
     for plan in plans:
         if plan.kind != GENUINE:
-            assert plan.kind.held_out == (plan.split == "test_unseen")
+            assert plan.kind.only_in == ("test_unseen" if plan.split == "test_unseen" else "")
 
 
 def test_kinds_are_balanced_in_every_split(plans):
@@ -63,6 +63,18 @@ def test_the_order_says_nothing(plans):
     labels = np.array([plan.kind != GENUINE for plan in plans])
     assert abs(auc(np.arange(len(plans), dtype=float), labels) - 0.5) < 0.02
     assert abs(labels[::2].mean() - 0.5) < 0.05  # neither twin is always first
+
+
+def test_neural_voices_are_a_set_of_other_people(plans):
+    preset = PRESETS["synthetic_tiny_neural"]
+    neural = [plan_clip(preset, 0, index) for index in range(num_clips(preset))]
+    assert {plan.split for plan in neural} == {"test_neural"}
+    counts = collections.Counter(plan.kind.name for plan in neural)
+    assert counts == {"real": 60, "neural_copy": 30, "neural_tts": 30}
+    largest = max(split_range(other, list(other.takes)[-1]).stop for other in PRESETS.values())
+    for plan in neural:
+        assert min(plan.take, plan.identity, *plan.pool) > largest
+        assert plan.modalities == "both"
 
 
 def test_split_ranges_tile_the_indices(plans):
