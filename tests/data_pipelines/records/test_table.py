@@ -140,10 +140,10 @@ def test_a_damaged_table_and_one_of_another_format_are_made_again(
 def test_a_folder_that_cannot_be_written_to_is_no_failure(write_set, clips, monkeypatch):
     prepared = write_set(clips)
 
-    def refuse(path, data):
+    def refuse(data, path):
         raise OSError(30, f"cannot write {path}: Read-only file system")
 
-    monkeypatch.setattr(table_module, "_write", refuse)
+    monkeypatch.setattr(table_module, "write_shared", refuse)
     table = open_table(prepared, "train")
     assert not file_of(prepared).exists()
     copy = pickle.loads(pickle.dumps(table))
