@@ -24,6 +24,7 @@ Line = Float[np.ndarray, " g"]
 # Where curves of several seeds are averaged: dense at low rates, which DET curves stretch.
 GRID = np.unique(np.concatenate([np.geomspace(1e-3, 0.1, 60), np.linspace(0, 1, 201)]))
 _SIZE = (3.4, 3.6)  # inches, of a curve: three stand side by side, one fills a phone's width
+_COLOURS = [f"C{number}" for number in range(10) if number != 7]  # that one is grey
 _DET_TICKS = (0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
 
 
@@ -163,9 +164,9 @@ def embedding_plot(
     with drawing(5.2, 4.6) as figure:
         axes = figure.subplots()
         for number, name in enumerate(names):
-            style = {"color": "0.6"} if name == "genuine" else {"color": f"C{number % 10}"}
-            marker = "o^sDvP*X"[number // 10 % 8]
-            axes.scatter(*places[kinds == name].T, s=9, marker=marker, label=name, **style)
+            colour = "0.7" if name == "genuine" else _COLOURS[number % len(_COLOURS)]
+            marker = "o^sDvP*X"[number // len(_COLOURS) % 8]
+            axes.scatter(*places[kinds == name].T, s=9, c=colour, marker=marker, label=name)
         axes.set_xticks([])
         axes.set_yticks([])
         figure.legend(loc="outside lower center", ncols=3, fontsize=7, frameon=False)
