@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Integer, Shaped
 
 from data_pipelines.errors import UserError
 from data_pipelines.records.atomic import atomic_writer
+from data_pipelines.records.clip import video_of
 
 Texts = Shaped[np.ndarray, " n"]
 Labels = Integer[np.ndarray, " n"]
@@ -145,7 +146,7 @@ def to_videos(table: ScoreTable) -> ScoreTable:
     Raises:
         ValueError: clips of one video are from different data sets, splits or clusters.
     """
-    video_id = np.array([str(clip).rsplit("#", 1)[0] for clip in table.clip_id], dtype=np.str_)
+    video_id = np.array([video_of(clip) for clip in table.clip_id.tolist()], dtype=np.str_)
     names, video, counts = np.unique(video_id, return_inverse=True, return_counts=True)
     order = np.argsort(video, kind="stable")
     groups = np.split(order, np.cumsum(counts)[:-1]) if len(names) else []

@@ -114,33 +114,31 @@ def _random(name: str, noise: Any) -> Any:
 @contextlib.contextmanager
 def _fairseq() -> Iterator[None]:
     """What ESPnet imports of fairseq, which runs on no recent Python, is S3PRL's copy of it."""
+    before = set(sys.modules)
     try:
         from s3prl.upstream.wav2vec2 import wav2vec2_model  # type: ignore[import-not-found]
-    except ImportError as error:
-        raise WeightsError(
-            f"{error}; the reference needs: pip install --no-deps espnet s3prl typeguard"
-        ) from None
-    wanted = {
-        "fairseq.modules": {"LayerNorm": wav2vec2_model.LayerNorm},
-        "fairseq.modules.transformer_sentence_encoder": {"init_bert_params": lambda module: None},
-        "fairseq.models.wav2vec.wav2vec2": {
-            "TransformerSentenceEncoderLayer": wav2vec2_model.TransformerSentenceEncoderLayer
-        },
-    }
-    before = dict(sys.modules)
-    for name, members in wanted.items():
-        parts = name.split(".")
-        for depth in range(1, len(parts) + 1):
-            parent = ".".join(parts[:depth])
-            sys.modules.setdefault(parent, types.ModuleType(parent))
-        vars(sys.modules[name]).update(members)
-    try:
+
+        wanted = {
+            "fairseq.modules": {"LayerNorm": wav2vec2_model.LayerNorm},
+            "fairseq.modules.transformer_sentence_encoder": {
+                "init_bert_params": lambda module: None
+            },
+            "fairseq.models.wav2vec.wav2vec2": {
+                "TransformerSentenceEncoderLayer": wav2vec2_model.TransformerSentenceEncoderLayer
+            },
+        }
+        for name, members in wanted.items():
+            parts = name.split(".")
+            for depth in range(1, len(parts) + 1):
+                parent = ".".join(parts[:depth])
+                sys.modules.setdefault(parent, types.ModuleType(parent))
+            vars(sys.modules[name]).update(members)
         yield
     except ImportError as error:
         raise WeightsError(
             f"{error}; the reference needs: pip install --no-deps espnet s3prl typeguard"
         ) from None
     finally:
-        for name in [name for name in sys.modules if name.split(".")[0] == "fairseq"]:
-            if name not in before:
+        for name in sys.modules.keys() - before:
+            if name.split(".")[0] == "fairseq":
                 del sys.modules[name]

@@ -15,13 +15,12 @@ from cad_jax.arrays import content_hash, listed, shape_faults
 from cad_jax.models.lora import is_adapter
 from cad_jax.parallel.rules import RuleError
 from cad_jax.run.checkpoint import CheckpointError
-from cad_jax.settings.experiment import Experiment
+from cad_jax.settings.experiment import TOWERS, Experiment
 from cad_jax.types import Params
 from cad_jax.weights.store import load_tower
 from cad_jax.weights.towers import Tower
 
 Targets = Mapping[str, jax.ShapeDtypeStruct]
-TOWERS = ("video", "audio", "specific_video", "specific_audio")
 
 
 @runtime_checkable

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cad_jax.run.code import code_hash
-from cad_jax.run.initialise import TOWERS, pin_of, run_that_gives, tower_config
+from cad_jax.run.initialise import pin_of, run_that_gives, tower_config
 from cad_jax.run.placement import load_run
-from cad_jax.settings.experiment import PER_HOST, Computed, Experiment, Priors
+from cad_jax.settings.experiment import PER_HOST, TOWERS, Computed, Experiment, Priors
 from cad_jax.settings.structure import ConfigError, differences, leaves
 from cad_jax.weights.store import verify_weights
 

@@ -16,16 +16,16 @@ from cad_jax.settings.optimizer import OptimizerConfig
 from cad_jax.settings.structure import structure, to_tree, unstructure
 from data_pipelines.loading.settings import NO_AUGMENTATION, AugmentConfig, Balance, ClipSpec
 
+# Towers whose published weights `InitConfig` may name; of the model's parts, `NAME_tower`.
+TOWERS = ("video", "audio", "specific_video", "specific_audio")
+
 # Hosts may differ in these: the same content may lie elsewhere on each.
 PER_HOST = (
     "config.data.path",
     "config.data.extra_paths",
     "config.data.evaluate_paths",
     "config.data.workers",
-    "config.init.video",
-    "config.init.audio",
-    "config.init.specific_video",
-    "config.init.specific_audio",
+    *(f"config.init.{tower}" for tower in TOWERS),
     "config.init.run",
 )
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cad_jax.data import describe_split, evaluated_sets
-from cad_jax.settings.experiment import PER_HOST, DataConfig, Experiment
+from cad_jax.settings.experiment import PER_HOST, TOWERS, DataConfig, Experiment
 from cad_jax.settings.protocol import StudySet
 from cad_jax.settings.structure import leaves
 from data_pipelines.commands.prepare import settings_of
@@ -65,7 +65,7 @@ def describe_inputs(config: Experiment) -> Inputs:
     for place, path in enumerate((data.path, *data.evaluate_paths)):
         if stamp := recorded_split(pathlib.Path(path)):
             found[f"split {place}"] = f"{stamp['name']}, sha256 {stamp['sha256']}"
-    for tower in ("video", "audio"):
+    for tower in TOWERS:
         if folder := getattr(config.init, tower):
             # Imported here: it brings Flax, which towers from scratch need not load.
             from cad_jax.weights.store import read_weights_info

@@ -101,6 +101,11 @@ class ClipRecord:
         return sync_delay_ms(self.label_sync, self.provenance)
 
 
+def video_of(clip_id: str) -> str:
+    """The name of the video, or of the sound alone, that a clip is a window of."""
+    return clip_id.rsplit("#", 1)[0]
+
+
 def any_fake(
     label_video: int, label_audio: int, label_sync: int, has_video: bool, has_audio: bool
 ) -> int:

@@ -36,6 +36,7 @@ from jaxtyping import Int32, Int64, Shaped, UInt32
 
 from data_pipelines.errors import UserError
 from data_pipelines.records.atomic import write_shared
+from data_pipelines.records.clip import video_of
 from data_pipelines.records.metadata import PreparedSet, read_metadata, shard_name
 from data_pipelines.records.schema import clip_facts
 from data_pipelines.records.tfrecord import RecordError, payload_crc, payload_view, read_index
@@ -315,7 +316,7 @@ def _read_shard(number: int, shard: pathlib.Path) -> Iterator[dict[str, Any]]:
 def _arrow(columns: Mapping[str, Sequence | np.ndarray]) -> pa.Table:
     """One chunk a column, repeated texts coded and sorted."""
     columns = dict(columns)
-    columns["video"] = [name.rpartition("#")[0] or name for name in columns["clip_id"]]
+    columns["video"] = [video_of(name) for name in columns["clip_id"]]
     columns["identity"] = [ids[0] if len(ids) else "" for ids in columns["source_ids"]]
     arrays = []
     for name, kind in zip(SCHEMA.names, SCHEMA.types, strict=True):

@@ -1,6 +1,6 @@
 """Where a variant's fused representation puts the clips of a test, and by what it groups them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -9,8 +9,9 @@ from cad_jax.evaluation.groups import kind_names
 from cad_jax.evaluation.score_table import read_scores
 from cad_jax.study.report.plots import embedding_plot
 from cad_jax.study.store import Result, ScoreFile, Store
-from data_pipelines.documents.blocks import Block, Cells, Plots, Table, Text
+from data_pipelines.documents.blocks import Block, Plots, Table, Text
 from data_pipelines.errors import UserError
+from data_pipelines.records.clip import video_of
 
 NEIGHBOURS = 10
 MOST = 2000  # clips on a map
@@ -28,7 +29,7 @@ def embedding_blocks(store: Store, result: Result) -> Iterator[Block]:
         "distances of the map (t-SNE): it says how many of a clip's "
         f"{NEIGHBOURS} nearest by cosine are of its own group, and how many would be by chance."
     )
-    rows: Cells = [["test", "group", "clips", "of its group", "by chance"]]
+    rows: list[Sequence[str]] = [["test", "group", "clips", "of its group", "by chance"]]
     plots = []
     for scores in result.scores[1:]:
         try:
@@ -38,8 +39,7 @@ def embedding_blocks(store: Store, result: Result) -> Iterator[Block]:
             continue
         for name, of in groups.items():
             shares = neighbour_share(embeddings, of, NEIGHBOURS)
-            cells = (scores.split, name, str(len(of)), *(f"{share:.3f}" for share in shares))
-            rows = [*rows, cells]
+            rows.append((scores.split, name, str(len(of)), *(f"{share:.3f}" for share in shares)))
         shown = np.linspace(0, len(embeddings) - 1, min(len(embeddings), MOST)).astype(int)
         caption = f"Clips of {scores.split} by how they were forged"
         plots.append(embedding_plot(embeddings[shown], groups["kind"][shown], caption))
@@ -56,7 +56,7 @@ def _read(
     table = read_scores(path)
     found = read_embeddings(path.with_name(EMBEDDINGS_FILE.format(scores.split)), len(table))
     usable = np.flatnonzero(np.isfinite(found).all(axis=1) & (table.label >= 0))
-    videos = [str(name).rsplit("#", 1)[0] for name in table.clip_id[usable]]
+    videos = [video_of(name) for name in table.clip_id[usable].tolist()]
     _, first = np.unique(videos, return_index=True)
     rows = usable[np.sort(first)]
     if len(rows) < 2:

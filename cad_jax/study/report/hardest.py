@@ -95,8 +95,7 @@ def middle_frames(
         if held != result.inputs.get(name):
             raise UserError(f"{name} holds other records now: {held}")
     source = open_evaluation(config.data, split)
-    clips = [str(name) for name in source.column("clip_id")]
-    units = clips if unit == "clip" else [name.rsplit("#", 1)[0] for name in clips]
+    units = source.column("clip_id" if unit == "clip" else "video").tolist()
     for name in names:
         index = units.index(name)
         sample = source[index]

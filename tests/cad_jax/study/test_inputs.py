@@ -2,10 +2,11 @@ import dataclasses
 import json
 import pathlib
 import shutil
+import types
 
 import pytest
 
-from cad_jax.settings.experiment import Experiment
+from cad_jax.settings.experiment import TOWERS, Experiment
 from cad_jax.settings.protocol import StudySet
 from cad_jax.study.inputs import check_set, configuration_hash, describe_inputs, first_difference
 from data_pipelines.commands.prepare import settings_of
@@ -93,3 +94,20 @@ def test_the_configuration_is_what_changes_a_result(changes, same):
     values = {"data": {"path": "here"}}
     hashes = {configuration_hash(Experiment.from_mapping(v)) for v in (values, values | changes)}
     assert (len(hashes) == 1) == same
+
+
+def test_the_weights_of_every_tower_are_told_apart(prepared, monkeypatch):
+    def info(folder: pathlib.Path):
+        return types.SimpleNamespace(sha256=f"of {folder.name}")
+
+    monkeypatch.setattr("cad_jax.weights.store.read_weights_info", info)
+    model = {"specific_towers": ("video", "audio")}
+    config = Experiment.from_mapping(
+        {
+            "data": {"path": str(prepared())},
+            "model": model,
+            "init": {tower: tower for tower in TOWERS},
+        }
+    )
+    found = describe_inputs(config)
+    assert [found[f"weights {tower}"] for tower in TOWERS] == [f"of {tower}" for tower in TOWERS]
