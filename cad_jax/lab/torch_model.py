@@ -16,6 +16,7 @@ from cad_jax.models.stems import MEL_PATCH
 from cad_jax.models.sync import NEAR, OFFSETS
 from cad_jax.models.tracks import LONGEST_PERIOD, SHORTEST_PERIOD
 from cad_jax.models.vit import BINOMIAL, CLIP_MEAN, CLIP_STD, RESIDUAL_GAIN
+from cad_jax.models.voice import BANDS, HOPS, MIDDLES, NEPERS, SPREAD
 from cad_jax.models.whisper import TOKEN_RATE, sinusoids
 from cad_jax.numerics import NORM_FLOOR
 from cad_jax.settings.model import CADConfig, ViTConfig, WhisperConfig
@@ -100,12 +101,22 @@ def cad(p: Scope, config: CADConfig, batch: Tensors) -> Tensors:
     sound = pool_time(sound, seconds, sound_times, seconds / count)
     seen_features, logit_video = specific(p("specific_video"), face)
     heard_features, logit_audio = specific(p("specific_audio"), sound)
+    heard_pooled, heard_times, judgements = heard_features.mean(1), sound_times, [logit_audio]
+    if config.voice_statistics:
+        whole = p("specific_audio")("whole")
+        voice = norm(
+            whole("norm"), linear(whole("projection"), voice_statistics(batch["waveform"]))
+        )
+        judgements.append(linear(whole("logit"), voice)[:, 0])
+        heard_pooled = (heard_pooled + voice) / 2
+        heard_features = torch.cat([heard_features, voice[:, None]], 1)
+        heard_times = torch.cat([sound_times, sound_times.mean(1, keepdim=True)], 1)
 
     tracks = [
         (shared_video, shown),
         (shared_audio, shown),
         (seen_features, batch["frame_times"] + 0.5 / FRAME_RATE),
-        (heard_features, sound_times),
+        (heard_features, heard_times),
     ]
     fused = fuse(p("fusion"), config.heads, tracks, curve)
     fixed = [(features.detach(), at) for features, at in tracks]
@@ -113,7 +124,8 @@ def cad(p: Scope, config: CADConfig, batch: Tensors) -> Tensors:
     outputs = {
         "logit": linear(p("logit"), fused)[:, 0],
         "logit_video": logit_video,
-        "logit_audio": logit_audio,
+        "logit_audio": torch.stack(judgements).mean(0),
+        "specific_logits_audio": torch.stack(judgements, 1),
         "logit_mismatch": mismatch(p("mismatch"), curve),
         "z_video": z_video,
         "z_audio": z_audio,
@@ -121,7 +133,7 @@ def cad(p: Scope, config: CADConfig, batch: Tensors) -> Tensors:
         "shared_video": shared_video,
         "shared_audio": shared_audio,
         "specific_video": seen_features.mean(1),
-        "specific_audio": heard_features.mean(1),
+        "specific_audio": heard_pooled,
         "clip_scale": p["log_clip_scale"].exp().clamp(max=100.0),
         "frame_scale": p["log_frame_scale"].exp().clamp(max=100.0),
     }
@@ -232,7 +244,10 @@ def log_mel(waveform: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
     """[b m r], as Whisper's feature extractor computes it."""
     window = torch.hann_window(WINDOW, device=waveform.device)
     spectrum = torch.stft(waveform, WINDOW, HOP, window=window, return_complex=True)[..., :-1]
-    power = filters @ spectrum.abs() ** 2
+    return decades(filters @ spectrum.abs() ** 2)
+
+
+def decades(power: torch.Tensor) -> torch.Tensor:
     log_power = power.clamp(min=FLOOR).log10()
     loudest = log_power.amax((1, 2), keepdim=True)
     return (torch.maximum(log_power, loudest - DYNAMIC_RANGE) + 4.0) / 4.0
@@ -251,6 +266,29 @@ def whisper(p: Scope, config: WhisperConfig, mel: torch.Tensor, adapter: float) 
         x = linear(p("stem/embedding"), torch.cat([x.mean(3), x.amax(3)], 1).transpose(1, 2))
     x = x + p["positions"]
     return norm(p("ln_post"), blocks(p, config.heads, x, adapter))
+
+
+def voice_statistics(waveform: torch.Tensor) -> torch.Tensor:
+    """As `models.voice.voice_statistics`, of clips that sound throughout."""
+    groups = []
+    for window, hop in HOPS.items():
+        shape = torch.hann_window(window, device=waveform.device)
+        spectrum = torch.stft(waveform, window, hop, window=shape, return_complex=True)
+        x = decades(spectrum[:, :-1, :-1].abs().square())
+        loudness = x.mean(1)
+        weight = torch.sigmoid(NEPERS * (loudness - loudness.mean(1, keepdim=True)))[:, None]
+        variance = _weighted((x - _weighted(x, weight)[..., None]).square(), weight)
+        change = _weighted(x.diff(dim=2).abs(), weight[..., 1:] * weight[..., :-1])
+        slope = _weighted(x.diff(dim=1, append=x[:, -1:]).abs(), weight)
+        for statistic, middle in zip(
+            ((variance + 1e-6).sqrt(), change, slope), MIDDLES, strict=True
+        ):
+            groups.append((statistic.unflatten(1, (BANDS, -1)).mean(2) - middle) / SPREAD)
+    return torch.cat(groups, 1)
+
+
+def _weighted(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return (x * weight).sum(2) / weight.sum(2)
 
 
 def centres(bins: int, seconds: float, like: torch.Tensor) -> torch.Tensor:

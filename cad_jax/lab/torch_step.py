@@ -99,7 +99,7 @@ def objective(x: Tensors, batch: Tensors, config: LossConfig) -> torch.Tensor:
         "cls": lambda: verdict(x["logit"], batch["label"]),
         "uni": lambda: (
             verdict(x["logit_video"], batch["label_video"])
-            + verdict(x["logit_audio"], batch["label_audio"])
+            + sum(verdict(logit, batch["label_audio"]) for logit in x["specific_logits_audio"].T)
         ),
         "align_clip": lambda: clip_info_nce(x),
         "align_frame": lambda: frame_info_nce(x, config.offset_near),

@@ -23,14 +23,23 @@ def _uni(x: TermInputs) -> dict[str, MaskedSum]:
             x.priors.fake_video,
             tau,
         ),
-        "uni_audio": logit_adjusted_bce(
-            x.outputs.logit_audio,
+        "uni_audio": _sum_of_judges(x),
+    }
+
+
+def _sum_of_judges(x: TermInputs) -> MaskedSum:
+    """A cross-entropy for each judgement of the sound, so that each learns as if it were alone."""
+    terms = [
+        logit_adjusted_bce(
+            logit,
             x.batch["label_audio"],
             x.masks.has_audio,
             x.priors.fake_audio,
-            tau,
-        ),
-    }
+            x.config.adjustment,
+        )
+        for logit in x.outputs.specific_logits_audio.T
+    ]
+    return MaskedSum(jnp.sum(jnp.stack([term.total for term in terms])), terms[0].count)
 
 
 def _mismatch(x: TermInputs) -> dict[str, MaskedSum]:

@@ -25,6 +25,7 @@ from cad_jax.models.student import Student
 from cad_jax.models.sync import MismatchHead, sync_curve
 from cad_jax.models.tracks import Track, bin_centres, speech_mask, time_pool
 from cad_jax.models.vit import ViT
+from cad_jax.models.voice import COUNT, voice_statistics
 from cad_jax.models.whisper import TOKEN_RATE, WhisperEncoder
 from cad_jax.settings.loss import Contrast
 from cad_jax.settings.model import CADConfig, LoRAConfig, ViTConfig, WhisperConfig
@@ -93,7 +94,12 @@ class CAD(nnx.Module):
         self.cross_attention = CrossAttention(config, rngs=rngs)
         self.mismatch = MismatchHead()
         self.specific_video = SpecificPath((own_video or config.video).width, config, rngs=rngs)
-        self.specific_audio = SpecificPath((own_audio or config.audio).width, config, rngs=rngs)
+        self.specific_audio = SpecificPath(
+            (own_audio or config.audio).width,
+            config,
+            whole_inputs=COUNT if config.voice_statistics else 0,
+            rngs=rngs,
+        )
         self.fusion = Fusion(config, rngs=rngs)
         self.logit = Linear(config.width, 1, dtype=config.compute_dtype, rngs=rngs)
         self.student_video = Student(config, rngs=rngs)
@@ -128,7 +134,10 @@ class CAD(nnx.Module):
             width=clip.seconds / video.times.shape[1],
         )
         seen = self.specific_video(self._specific_frames(clip))
-        heard = self.specific_audio(self._specific_sound(clip))
+        voice = None
+        if self.config.voice_statistics:
+            voice = voice_statistics(clip.waveform, clip.waveform_mask)
+        heard = self.specific_audio(self._specific_sound(clip), voice)
 
         has_sync = jnp.any(video.mask, axis=1) & jnp.any(speech, axis=1)
         tracks = [shared_video, shared_audio, seen.track, heard.track]
@@ -145,6 +154,7 @@ class CAD(nnx.Module):
             logit_mismatch=self.mismatch(curve),
             student_logit_video=student_logit_video,
             student_logit_audio=student_logit_audio,
+            specific_logits_audio=heard.logits,
             frame_logits_video=seen.frame_logits,
             frame_logits_audio=heard.frame_logits,
             z_video=z_video,

@@ -53,6 +53,11 @@ def log_mel(
     power = jnp.einsum(
         "brf,mf->bmr", real**2 + imaginary**2, mel_filters(mels), precision=Precision.HIGHEST
     )
+    return decades(power)
+
+
+def decades(power: Float[Array, "b x y"]) -> Float[Array, "b x y"]:
+    """Log power, no further below each clip's maximum than the dynamic range; Whisper's scale."""
     log_power = jnp.log10(jnp.maximum(power, FLOOR))
     loudest = jnp.max(log_power, axis=(1, 2), keepdims=True)
     return (jnp.maximum(log_power, loudest - DYNAMIC_RANGE) + 4.0) / 4.0

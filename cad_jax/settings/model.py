@@ -172,6 +172,8 @@ class CADConfig:
         specific_towers: modalities whose specific path has a tower of its own; the others (paper:
             both) make a second, LoRA-adapted pass through the alignment path's.
         specific_video, specific_audio: these towers.
+        voice_statistics: the specific path also judges statistics of the whole clip's spectrum,
+            apart from its tower's features; see `models/voice.py`.
         lora: adapters of the towers that the specific path uses.
         width, heads: of everything behind the towers.
         embedding: size of the alignment embeddings.
@@ -197,6 +199,7 @@ class CADConfig:
     specific_towers: tuple[Literal["video", "audio"], ...] = ()
     specific_video: ViTConfig = dataclasses.field(default_factory=ViTConfig)
     specific_audio: WhisperConfig = dataclasses.field(default_factory=WhisperConfig)
+    voice_statistics: bool = False
     lora: LoRAConfig = dataclasses.field(default_factory=LoRAConfig)
     width: int = 512
     heads: int = 8

@@ -17,7 +17,7 @@ SCALARS = ("clip_scale", "frame_scale", "clip_bias")
 DIFFERENTIABLE = (
     "logit", "logit_video", "logit_audio", "logit_mismatch",
     "student_logit_video", "student_logit_audio", "predicted_video", "predicted_audio",
-    "z_video", "z_audio", "shared_video", "shared_audio", "clip_scale", "frame_scale",
+    "specific_logits_audio", "z_video", "z_audio", "shared_video", "shared_audio", "clip_scale", "frame_scale",
 )  # fmt: skip
 
 

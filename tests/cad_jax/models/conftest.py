@@ -41,6 +41,7 @@ def separate_config() -> CADConfig:
         specific_towers=("video", "audio"),
         specific_video=ViTConfig(image_size=IMAGE, patch_size=8, residual=True, **small),
         specific_audio=audio,
+        voice_statistics=True,
         lora=LoRAConfig(rank=0),
         width=32,
         heads=2,

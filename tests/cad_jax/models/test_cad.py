@@ -42,6 +42,7 @@ def test_shapes_and_dtypes_of_every_ablation(kind, ablation, make_batch, abstrac
     b, t, k, g, o = 3, 4, 20 if dense else 4, 20, 31
     d, e = config.width, config.embedding
     expected = {
+        "specific_logits_audio": (b, 1 + config.voice_statistics),
         "frame_logits_video": (b, t), "frame_logits_audio": (b, t), "z_video": (b, k, e),
         "z_audio": (b, g, e), "grid_index": (b, k), "align_mask": (b, k), "speech_mask": (b, g),
         "shared_video": (b, k, d), "shared_audio": (b, k, d), "specific_video": (b, d),
