@@ -45,3 +45,24 @@ def test_a_missing_modality_is_the_null_token():
     np.testing.assert_allclose(found.pooled[1], null, atol=1e-5)
     np.testing.assert_allclose(found.logit[1], path.logit(null)[0], atol=1e-5)
     assert not jnp.any(found.track.mask[1])
+
+
+def test_the_whole_clip_is_one_more_token_and_judgement():
+    mask = jnp.asarray([[1, 1, 0, 1], [0, 0, 0, 0]], bool)
+    rng = np.random.default_rng(0)
+    features, whole = (
+        jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in ((2, 4, 8), (2, 6))
+    )
+    path = SpecificPath(8, CONFIG, whole_inputs=6, rngs=nnx.Rngs(0))
+    found = path(Track(features, bin_centres(4, 1.0, 2), mask), whole)
+    np.testing.assert_array_equal(found.track.mask, [[1, 1, 0, 1, 1], [0, 0, 0, 0, 0]])
+    np.testing.assert_allclose(found.track.times[:, -1], 0.5)
+    assert found.logits.shape == (2, 2)
+    np.testing.assert_allclose(found.logit, found.logits.mean(1), rtol=1e-6)
+
+    def moved(changed_whole, change):
+        other = path(Track(features + change, bin_centres(4, 1.0, 2), mask), changed_whole)
+        return np.any(np.abs(other.logits - found.logits) > 1e-4, axis=0)
+
+    np.testing.assert_array_equal(moved(whole + 1, 0), [False, True])
+    np.testing.assert_array_equal(moved(whole, jnp.arange(8.0)), [True, False])
