@@ -27,8 +27,9 @@ class Outputs:
         logit_mismatch: lips and speech do not belong together, read from `sync_curve`.
         student_logit_video, student_logit_audio: the fused representation's own opinion of each
             modality; distilled from the two above.
-        specific_logits_audio: the v judgements whose mean is `logit_audio`: by the bins over time
-            and, where the model has it, by statistics of the whole clip.
+        specific_logits_video, specific_logits_audio: the v judgements whose means are `logit_video`
+            and `logit_audio`: by the bins over time and, where the model has them, by statistics of
+            the whole clip.
         frame_logits_video, frame_logits_audio: evidence over time; their smooth maximum over the
             valid frames is the clip's logit, or the first of those.
         z_video: unit alignment embeddings of the k alignment frames.
@@ -52,6 +53,7 @@ class Outputs:
     logit_mismatch: Float[Array, " b"]
     student_logit_video: Float[Array, " b"]
     student_logit_audio: Float[Array, " b"]
+    specific_logits_video: Float[Array, "b v"]
     specific_logits_audio: Float[Array, "b v"]
     frame_logits_video: Float[Array, "b t"]
     frame_logits_audio: Float[Array, "b t"]

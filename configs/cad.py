@@ -113,6 +113,7 @@ def from_scratch(width: int, heads: int, mouth: int, face: int, **depths: int) -
     return {
         **{name: tower | {"depth": depths.get(name, 2)} for name, tower in towers.items()},
         "specific_towers": ("video", "audio"),
+        "texture_statistics": True,
         "voice_statistics": True,
         "lora": {"rank": 0},
         **sizes,

@@ -11,6 +11,7 @@ import math
 import torch  # type: ignore[import-not-found]
 import torch.nn.functional as F  # type: ignore[import-not-found]
 
+from cad_jax.models import texture
 from cad_jax.models.log_mel import DYNAMIC_RANGE, FLOOR, HOP, WINDOW, mel_filters
 from cad_jax.models.stems import MEL_PATCH
 from cad_jax.models.sync import NEAR, OFFSETS
@@ -99,40 +100,33 @@ def cad(p: Scope, config: CADConfig, batch: Tensors) -> Tensors:
     sound_times = centres(count, seconds, times)
     sound = whisper(tower, own, mel[own.mels], adapter)
     sound = pool_time(sound, seconds, sound_times, seconds / count)
-    seen_features, logit_video = specific(p("specific_video"), face)
-    heard_features, logit_audio = specific(p("specific_audio"), sound)
-    heard_pooled, heard_times, judgements = heard_features.mean(1), sound_times, [logit_audio]
-    if config.voice_statistics:
-        whole = p("specific_audio")("whole")
-        voice = norm(
-            whole("norm"), linear(whole("projection"), voice_statistics(batch["waveform"]))
-        )
-        judgements.append(linear(whole("logit"), voice)[:, 0])
-        heard_pooled = (heard_pooled + voice) / 2
-        heard_features = torch.cat([heard_features, voice[:, None]], 1)
-        heard_times = torch.cat([sound_times, sound_times.mean(1, keepdim=True)], 1)
+    whole_video = texture_statistics(batch["frames"]) if config.texture_statistics else None
+    whole_audio = voice_statistics(batch["waveform"]) if config.voice_statistics else None
+    face_times = batch["frame_times"] + 0.5 / FRAME_RATE
+    seen_track, judged_video, seen_pooled = specific(
+        p("specific_video"), face, face_times, whole_video
+    )
+    heard_track, judged_audio, heard_pooled = specific(
+        p("specific_audio"), sound, sound_times, whole_audio
+    )
 
-    tracks = [
-        (shared_video, shown),
-        (shared_audio, shown),
-        (seen_features, batch["frame_times"] + 0.5 / FRAME_RATE),
-        (heard_features, heard_times),
-    ]
+    tracks = [(shared_video, shown), (shared_audio, shown), seen_track, heard_track]
     fused = fuse(p("fusion"), config.heads, tracks, curve)
     fixed = [(features.detach(), at) for features, at in tracks]
     student = fuse(p("fusion"), config.heads, fixed, curve.detach())
     outputs = {
         "logit": linear(p("logit"), fused)[:, 0],
-        "logit_video": logit_video,
-        "logit_audio": torch.stack(judgements).mean(0),
-        "specific_logits_audio": torch.stack(judgements, 1),
+        "logit_video": judged_video.mean(1),
+        "logit_audio": judged_audio.mean(1),
+        "specific_logits_video": judged_video,
+        "specific_logits_audio": judged_audio,
         "logit_mismatch": mismatch(p("mismatch"), curve),
         "z_video": z_video,
         "z_audio": z_audio,
         "grid_index": grid,
         "shared_video": shared_video,
         "shared_audio": shared_audio,
-        "specific_video": seen_features.mean(1),
+        "specific_video": seen_pooled,
         "specific_audio": heard_pooled,
         "clip_scale": p["log_clip_scale"].exp().clamp(max=100.0),
         "frame_scale": p["log_frame_scale"].exp().clamp(max=100.0),
@@ -268,6 +262,22 @@ def whisper(p: Scope, config: WhisperConfig, mel: torch.Tensor, adapter: float) 
     return norm(p("ln_post"), blocks(p, config.heads, x, adapter))
 
 
+def texture_statistics(frames: torch.Tensor) -> torch.Tensor:
+    """As `models.texture.texture_statistics`, of clips whose frames all exist."""
+    luma = frames.float() @ torch.tensor(texture.LUMA, device=frames.device)
+    side = texture.BLOCK
+    number = torch.arange(side, device=frames.device)
+    dct = F.normalize((math.pi / side * number[:, None] * (number + 0.5)).cos())
+    blocks = luma.unflatten(3, (-1, side)).unflatten(2, (-1, side))
+    power = torch.einsum("btrycx,uy,vx->btuvrc", blocks, dct, dct).square() + texture.FLOOR
+    power = F.adaptive_avg_pool2d(power.log().mean(1).flatten(1, 2), texture.PLACES)
+    band = (number[:, None] + number).flatten()
+    bands = [power[:, band == number].mean(1) for number in range(1, 2 * side - 1)]
+    slope = torch.stack(bands, -1).diff(dim=-1)
+    slope = slope - slope.mean((1, 2), keepdim=True)
+    return (slope / torch.tensor(texture.SPREADS, device=frames.device)).flatten(1)
+
+
 def voice_statistics(waveform: torch.Tensor) -> torch.Tensor:
     """As `models.voice.voice_statistics`, of clips that sound throughout."""
     groups = []
@@ -365,10 +375,20 @@ def mismatch(p: Scope, curve: torch.Tensor) -> torch.Tensor:
     return p["bias"] - F.softplus(p["slope"]) * margin
 
 
-def specific(p: Scope, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def specific(
+    p: Scope, x: torch.Tensor, times: torch.Tensor, whole: torch.Tensor | None
+) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor, torch.Tensor]:
+    """Features with their times, judgements [b v], and the clip's representation."""
     features = norm(p("norm"), linear(p("projection"), x))
     logits = linear(p("logit"), features)[..., 0]
-    return features, logits.logsumexp(1) - math.log(logits.shape[1])
+    logits = (logits.logsumexp(1) - math.log(logits.shape[1]))[:, None]
+    pooled = features.mean(1)
+    if whole is None:
+        return (features, times), logits, pooled
+    p = p("whole")
+    token = norm(p("norm"), linear(p("projection"), whole))
+    track = torch.cat([features, token[:, None]], 1), torch.cat([times, times.mean(1, True)], 1)
+    return track, torch.cat([logits, linear(p("logit"), token)], 1), (pooled + token) / 2
 
 
 def fuse(

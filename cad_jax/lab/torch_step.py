@@ -97,9 +97,10 @@ def objective(x: Tensors, batch: Tensors, config: LossConfig) -> torch.Tensor:
     """The weighted sum of the objective's terms; those of weight 0 are not computed."""
     terms = {
         "cls": lambda: verdict(x["logit"], batch["label"]),
-        "uni": lambda: (
-            verdict(x["logit_video"], batch["label_video"])
-            + sum(verdict(logit, batch["label_audio"]) for logit in x["specific_logits_audio"].T)
+        "uni": lambda: sum(
+            verdict(logit, batch[f"label_{modality}"])
+            for modality in ("video", "audio")
+            for logit in x[f"specific_logits_{modality}"].T
         ),
         "align_clip": lambda: clip_info_nce(x),
         "align_frame": lambda: frame_info_nce(x, config.offset_near),

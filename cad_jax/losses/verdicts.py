@@ -1,6 +1,7 @@
 """The terms that teach the four verdicts by cross-entropy: fused, picture, sound, sync."""
 
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
 
 from cad_jax.losses.bce import logit_adjusted_bce
 from cad_jax.losses.term import Term, TermInputs
@@ -14,31 +15,25 @@ def _cls(x: TermInputs) -> dict[str, MaskedSum]:
 
 
 def _uni(x: TermInputs) -> dict[str, MaskedSum]:
+    outputs, batch, masks, priors = x.outputs, x.batch, x.masks, x.priors
+    video = (outputs.specific_logits_video, batch["label_video"], masks.has_video)
+    audio = (outputs.specific_logits_audio, batch["label_audio"], masks.has_audio)
     tau = x.config.adjustment
     return {
-        "uni_video": logit_adjusted_bce(
-            x.outputs.logit_video,
-            x.batch["label_video"],
-            x.masks.has_video,
-            x.priors.fake_video,
-            tau,
-        ),
-        "uni_audio": _sum_of_judges(x),
+        "uni_video": _sum_of_judges(*video, priors.fake_video, tau),
+        "uni_audio": _sum_of_judges(*audio, priors.fake_audio, tau),
     }
 
 
-def _sum_of_judges(x: TermInputs) -> MaskedSum:
-    """A cross-entropy for each judgement of the sound, so that each learns as if it were alone."""
-    terms = [
-        logit_adjusted_bce(
-            logit,
-            x.batch["label_audio"],
-            x.masks.has_audio,
-            x.priors.fake_audio,
-            x.config.adjustment,
-        )
-        for logit in x.outputs.specific_logits_audio.T
-    ]
+def _sum_of_judges(
+    logits: Float[Array, "b v"],
+    label: Int[Array, " b"],
+    mask: Bool[Array, " b"],
+    prior: float,
+    tau: float,
+) -> MaskedSum:
+    """A cross-entropy for each judgement, so that each learns as if it were alone."""
+    terms = [logit_adjusted_bce(logit, label, mask, prior, tau) for logit in logits.T]
     return MaskedSum(jnp.sum(jnp.stack([term.total for term in terms])), terms[0].count)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
+from cad_jax.models import texture, voice
 from cad_jax.models.alignment import AlignmentProjector, CrossAttention
 from cad_jax.models.fusion import Fusion
 from cad_jax.models.layers import NO_LORA
@@ -25,7 +26,6 @@ from cad_jax.models.student import Student
 from cad_jax.models.sync import MismatchHead, sync_curve
 from cad_jax.models.tracks import Track, bin_centres, speech_mask, time_pool
 from cad_jax.models.vit import ViT
-from cad_jax.models.voice import COUNT, voice_statistics
 from cad_jax.models.whisper import TOKEN_RATE, WhisperEncoder
 from cad_jax.settings.loss import Contrast
 from cad_jax.settings.model import CADConfig, LoRAConfig, ViTConfig, WhisperConfig
@@ -93,11 +93,16 @@ class CAD(nnx.Module):
         self.align_audio = AlignmentProjector(config.audio.width, config, rngs=rngs)
         self.cross_attention = CrossAttention(config, rngs=rngs)
         self.mismatch = MismatchHead()
-        self.specific_video = SpecificPath((own_video or config.video).width, config, rngs=rngs)
+        self.specific_video = SpecificPath(
+            (own_video or config.video).width,
+            config,
+            whole_inputs=texture.COUNT if config.texture_statistics else 0,
+            rngs=rngs,
+        )
         self.specific_audio = SpecificPath(
             (own_audio or config.audio).width,
             config,
-            whole_inputs=COUNT if config.voice_statistics else 0,
+            whole_inputs=voice.COUNT if config.voice_statistics else 0,
             rngs=rngs,
         )
         self.fusion = Fusion(config, rngs=rngs)
@@ -133,11 +138,8 @@ class CAD(nnx.Module):
             centres=video.times,
             width=clip.seconds / video.times.shape[1],
         )
-        seen = self.specific_video(self._specific_frames(clip))
-        voice = None
-        if self.config.voice_statistics:
-            voice = voice_statistics(clip.waveform, clip.waveform_mask)
-        heard = self.specific_audio(self._specific_sound(clip), voice)
+        seen = self.specific_video(self._specific_frames(clip), self._texture(clip))
+        heard = self.specific_audio(self._specific_sound(clip), self._voice(clip))
 
         has_sync = jnp.any(video.mask, axis=1) & jnp.any(speech, axis=1)
         tracks = [shared_video, shared_audio, seen.track, heard.track]
@@ -154,6 +156,7 @@ class CAD(nnx.Module):
             logit_mismatch=self.mismatch(curve),
             student_logit_video=student_logit_video,
             student_logit_audio=student_logit_audio,
+            specific_logits_video=seen.logits,
             specific_logits_audio=heard.logits,
             frame_logits_video=seen.frame_logits,
             frame_logits_audio=heard.frame_logits,
@@ -220,6 +223,16 @@ class CAD(nnx.Module):
         tower = self.specific_audio_tower or self.audio_tower
         audio = _hear(tower, clip, width, adapted=True)
         return _pool_sound(audio, clip, clip.frame_mask.shape[1])
+
+    def _texture(self, clip: Clip) -> Float[Array, "b n"] | None:
+        if not self.config.texture_statistics:
+            return None
+        return texture.texture_statistics(clip.frames, clip.frame_mask)
+
+    def _voice(self, clip: Clip) -> Float[Array, "b n"] | None:
+        if not self.config.voice_statistics:
+            return None
+        return voice.voice_statistics(clip.waveform, clip.waveform_mask)
 
 
 @jax.named_scope("visible")

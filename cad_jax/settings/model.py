@@ -172,8 +172,9 @@ class CADConfig:
         specific_towers: modalities whose specific path has a tower of its own; the others (paper:
             both) make a second, LoRA-adapted pass through the alignment path's.
         specific_video, specific_audio: these towers.
-        voice_statistics: the specific path also judges statistics of the whole clip's spectrum,
-            apart from its tower's features; see `models/voice.py`.
+        texture_statistics, voice_statistics: the specific path of the picture, of the sound, also
+            judges statistics of the whole clip's spectrum, apart from its tower's features; see
+            `models/texture.py`, `models/voice.py`.
         lora: adapters of the towers that the specific path uses.
         width, heads: of everything behind the towers.
         embedding: size of the alignment embeddings.
@@ -199,6 +200,7 @@ class CADConfig:
     specific_towers: tuple[Literal["video", "audio"], ...] = ()
     specific_video: ViTConfig = dataclasses.field(default_factory=ViTConfig)
     specific_audio: WhisperConfig = dataclasses.field(default_factory=WhisperConfig)
+    texture_statistics: bool = False
     voice_statistics: bool = False
     lora: LoRAConfig = dataclasses.field(default_factory=LoRAConfig)
     width: int = 512
@@ -220,6 +222,11 @@ class CADConfig:
         _require(self.width % self.heads == 0, self, "width must be a multiple of heads")
         _require(self.width % 4 == 0, self, "width must be a multiple of 4")
         _require(self.temporal_kernel % 2 == 1, self, "temporal_kernel must be odd")
+        _require(
+            not self.texture_statistics or (self.own_video or self.video).image_size % 32 == 0,
+            self,
+            "texture_statistics needs an image_size that is a multiple of 32",
+        )
         separate = self.align_tower == "image" or "video" in self.specific_towers
         _require(
             separate, self, "align_tower 'lips' needs 'video' in specific_towers: it sees no faces"

@@ -96,6 +96,7 @@ def random_outputs(b: int, seed: int = 0, k: int = 8, g: int = 40, d: int = 12, 
     return {
         **{name: normal(b) for name in logits + students},
         **{name: normal(b, d) for name in pooled},
+        "specific_logits_video": normal(b, 2),
         "specific_logits_audio": normal(b, 2),
         "frame_logits_video": normal(b, k),
         "frame_logits_audio": normal(b, k),

@@ -14,6 +14,7 @@ STEMS = {
     | {"stem": "conv", "pool": "mean_max", "residual": True},
     "specific_audio": {"width": 32, "depth": 1, "heads": 2, "stem": "spectrogram"},
     "specific_towers": ["video", "audio"],
+    "texture_statistics": True,
     "voice_statistics": True,
     "temporal_depth": 1,
     "centre_time": True,

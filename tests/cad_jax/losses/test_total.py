@@ -15,7 +15,7 @@ EVERYTHING = LossConfig(kl=0.3, adjustment=1.0)
 PRIORS = Priors(fake=0.7)
 SCALARS = ("clip_scale", "frame_scale", "clip_bias")
 DIFFERENTIABLE = (
-    "logit", "logit_video", "specific_logits_audio", "logit_mismatch",
+    "logit", "specific_logits_video", "specific_logits_audio", "logit_mismatch",
     "student_logit_video", "student_logit_audio", "predicted_video", "predicted_audio",
     "z_video", "z_audio", "shared_video", "shared_audio", "clip_scale", "frame_scale",
 )  # fmt: skip

@@ -12,7 +12,7 @@ from cad_jax.models.cad import CAD
 from cad_jax.settings.model import CADConfig, LoRAConfig, ViTConfig, WhisperConfig
 from cad_jax.types import Outputs
 
-SECONDS, FRAMES, DENSE, IMAGE, MOUTH = 0.8, 4, 20, 16, 8
+SECONDS, FRAMES, DENSE, IMAGE, MOUTH = 0.8, 4, 20, 32, 8
 BINS, SAMPLES = int(SECONDS * 25), int(SECONDS * 16_000)
 
 
@@ -41,6 +41,7 @@ def separate_config() -> CADConfig:
         specific_towers=("video", "audio"),
         specific_video=ViTConfig(image_size=IMAGE, patch_size=8, residual=True, **small),
         specific_audio=audio,
+        texture_statistics=True,
         voice_statistics=True,
         lora=LoRAConfig(rank=0),
         width=32,

@@ -42,6 +42,7 @@ def test_shapes_and_dtypes_of_every_ablation(kind, ablation, make_batch, abstrac
     b, t, k, g, o = 3, 4, 20 if dense else 4, 20, 31
     d, e = config.width, config.embedding
     expected = {
+        "specific_logits_video": (b, 1 + config.texture_statistics),
         "specific_logits_audio": (b, 1 + config.voice_statistics),
         "frame_logits_video": (b, t), "frame_logits_audio": (b, t), "z_video": (b, k, e),
         "z_audio": (b, g, e), "grid_index": (b, k), "align_mask": (b, k), "speech_mask": (b, g),
@@ -276,7 +277,7 @@ def test_says_what_does_not_fit(shared_config, separate_config, make_batch, abst
 
     batch = make_batch(False)
     refuses(shared_config, batch | {"waveform": batch["waveform"][:, :-160]}, "bins of 40 ms")
-    refuses(shared_config, make_batch(True), r"\(8, 8\) pixels; the tower takes 16")
+    refuses(shared_config, make_batch(True), r"\(8, 8\) pixels; the tower takes 32")
     short = WhisperConfig(mels=16, width=32, depth=1, heads=2, max_tokens=10)
     refuses(dataclasses.replace(shared_config, audio=short), batch, "80 mel frames; at most 20")
     empty = {name: batch[name][:, :0] for name in ("frames", "frame_times", "frame_mask")}

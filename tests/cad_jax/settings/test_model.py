@@ -79,6 +79,7 @@ def test_a_wrong_key_or_word_names_the_nearest():
         (LoRAConfig(), {"rank": -1}, "rank"),
         (CADConfig(), {"align_tower": "lips"}, "needs 'video' in specific_towers"),
         (CADConfig(), {"temporal_kernel": 4}, "odd"),
+        (CADConfig(video=ViTConfig(image_size=336)), {"texture_statistics": True}, "of 32"),
         (ViTConfig(), {"depth": 10**6}, "depth must be 0 to 200"),
         (CADConfig(), {"fusion_depth": -1}, "fusion_depth must be 0 to 200"),
     ],
