@@ -22,6 +22,8 @@ class Outputs:
     Logits are float32, positive for fake (mismatch: positive for out of sync).
 
     Attributes:
+        verdict: any forgery: `logit`, or its mean with what the heads say together; see
+            `models/verdict.py`. No loss reads it.
         logit: any forgery, from the fused representation.
         logit_video, logit_audio: forged picture / sound, from the modality-specific paths.
         logit_mismatch: lips and speech do not belong together, read from `sync_curve`.
@@ -47,6 +49,7 @@ class Outputs:
         clip_bias: learned bias of the sigmoid contrast over clips; 0 where there is none.
     """
 
+    verdict: Float[Array, " b"]
     logit: Float[Array, " b"]
     logit_video: Float[Array, " b"]
     logit_audio: Float[Array, " b"]

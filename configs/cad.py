@@ -114,6 +114,7 @@ def from_scratch(width: int, heads: int, mouth: int, face: int, **depths: int) -
         **{name: tower | {"depth": depths.get(name, 2)} for name, tower in towers.items()},
         "specific_towers": ("video", "audio"),
         "texture_statistics": True,
+        "verdict": "joint",
         "voice_statistics": True,
         "lora": {"rank": 0},
         **sizes,

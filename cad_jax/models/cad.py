@@ -5,6 +5,7 @@ parameters are trained.
 """
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flax.struct
@@ -25,9 +26,10 @@ from cad_jax.models.specific import SpecificPath
 from cad_jax.models.student import Student
 from cad_jax.models.sync import MismatchHead, sync_curve
 from cad_jax.models.tracks import Track, bin_centres, speech_mask, time_pool
+from cad_jax.models.verdict import joint_verdict
 from cad_jax.models.vit import ViT
 from cad_jax.models.whisper import TOKEN_RATE, WhisperEncoder
-from cad_jax.settings.loss import Contrast
+from cad_jax.settings.loss import HEADS, Contrast, Head
 from cad_jax.settings.model import CADConfig, LoRAConfig, ViTConfig, WhisperConfig
 from cad_jax.types import Batch, Outputs
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
@@ -79,9 +81,22 @@ class CAD(nnx.Module):
     """
 
     def __init__(
-        self, config: CADConfig, *, rngs: nnx.Rngs, contrast: Contrast = "softmax"
+        self,
+        config: CADConfig,
+        *,
+        rngs: nnx.Rngs,
+        contrast: Contrast = "softmax",
+        taught: Sequence[Head] = HEADS,
     ) -> None:
-        self.config = config
+        """Random parameters.
+
+        Args:
+            config: the detector's settings.
+            rngs: what they are drawn from.
+            contrast: how the objective compares clips.
+            taught: heads that the objective teaches, and that a joint verdict may listen to.
+        """
+        self.config, self._taught = config, tuple(taught)
         own_video, own_audio = config.own_video, config.own_audio
         towers = _TowerFactory(config, rngs)
         self.video_tower = towers.alignment_vision(adapted=own_video is None)
@@ -149,11 +164,18 @@ class CAD(nnx.Module):
         student = self.fusion(*jax.lax.stop_gradient((tracks, curve, has_sync)))
         predicted_video, student_logit_video = self.student_video(student)
         predicted_audio, student_logit_audio = self.student_audio(student)
+        logit, logit_mismatch = self.logit(fused)[:, 0].astype(jnp.float32), self.mismatch(curve)
+        heads: dict[Head, tuple[Float[Array, " b"], Bool[Array, " b"]]] = {
+            "video": (seen.logit, jnp.any(clip.frame_mask, axis=1)),
+            "audio": (heard.logit, jnp.any(clip.waveform_mask, axis=1)),
+            "mismatch": (logit_mismatch, has_sync),
+        }
         return Outputs(
-            logit=self.logit(fused)[:, 0].astype(jnp.float32),
+            verdict=self._verdict(logit, heads),
+            logit=logit,
             logit_video=seen.logit,
             logit_audio=heard.logit,
-            logit_mismatch=self.mismatch(curve),
+            logit_mismatch=logit_mismatch,
             student_logit_video=student_logit_video,
             student_logit_audio=student_logit_audio,
             specific_logits_video=seen.logits,
@@ -177,6 +199,15 @@ class CAD(nnx.Module):
             frame_scale=_scale(self.log_frame_scale),
             clip_bias=jnp.float32(0.0) if self.clip_bias is None else self.clip_bias[...],
         )
+
+    def _verdict(
+        self,
+        fused: Float[Array, " b"],
+        heads: Mapping[Head, tuple[Float[Array, " b"], Bool[Array, " b"]]],
+    ) -> Float[Array, " b"]:
+        if self.config.verdict == "fusion" or not self._taught:
+            return fused
+        return joint_verdict(fused, [heads[name] for name in self._taught])
 
     def merge_adapters(self) -> None:
         """Merges the adapters of the specific path's own towers; see `lora.merge_adapters`.

@@ -57,14 +57,14 @@ def clip_scores(outputs: Outputs, batch: Batch) -> dict[str, jax.Array]:
             positive when it comes late. nan like p_mismatch.
         sync_curve: [b o].
         timeline_video, timeline_audio: [b t] probabilities at the face frames; nan where masked.
-        embedding: [b d] the fused representation, from which p_fake is read.
+        embedding: [b d] the fused representation, from which the fusion's part of p_fake is read.
     """
     both = batch["has_video"] & batch["has_audio"]
     radius = outputs.sync_curve.shape[1] // 2
     best = jnp.argmax(outputs.sync_curve, axis=1) - radius
     video_frames = batch["frame_mask"] & batch["has_video"][:, None]
     return {
-        "p_fake": jax.nn.sigmoid(outputs.logit),
+        "p_fake": jax.nn.sigmoid(outputs.verdict),
         "p_video": _where(batch["has_video"], jax.nn.sigmoid(outputs.logit_video)),
         "p_audio": _where(batch["has_audio"], jax.nn.sigmoid(outputs.logit_audio)),
         "p_mismatch": _where(both, jax.nn.sigmoid(outputs.logit_mismatch)),

@@ -27,7 +27,7 @@ from cad_jax.run.checkpoint import CheckpointError, Checkpoints
 from cad_jax.run.files import CHECKPOINTS
 from cad_jax.run.initialise import initial_parameters
 from cad_jax.settings.experiment import Experiment
-from cad_jax.settings.loss import Contrast
+from cad_jax.settings.loss import Contrast, Head
 from cad_jax.settings.model import CADConfig
 from cad_jax.types import Params
 
@@ -54,12 +54,14 @@ def experiment_mesh(
 
 def make_model(config: Experiment) -> FunctionalModel:
     """The detector's structure; makes no arrays."""
-    return _structure(config.model, config.loss.contrast)
+    return _structure(config.model, config.loss.contrast, config.loss.taught)
 
 
 @functools.lru_cache(maxsize=8)  # tracing twelve-block towers takes seconds
-def _structure(config: CADConfig, contrast: Contrast) -> FunctionalModel:
-    return FunctionalModel.create(lambda rngs: CAD(config, rngs=rngs, contrast=contrast))
+def _structure(config: CADConfig, contrast: Contrast, taught: tuple[Head, ...]) -> FunctionalModel:
+    return FunctionalModel.create(
+        lambda rngs: CAD(config, rngs=rngs, contrast=contrast, taught=taught)
+    )
 
 
 def split_trainable(config: Experiment, names: Iterable[str]) -> tuple[list[str], list[str]]:

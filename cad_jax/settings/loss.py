@@ -7,6 +7,8 @@ from cad_jax.settings.model import SYNC_RADIUS
 
 Form = Literal["auto", "dense", "gather", "ring"]
 Contrast = Literal["softmax", "sigmoid"]
+Head = Literal["video", "audio", "mismatch"]
+HEADS: tuple[Head, ...] = ("video", "audio", "mismatch")
 
 
 def weight(default: float, *, pretrains: bool = False) -> Any:
@@ -58,6 +60,11 @@ class LossConfig:
     distill_temperature: float = 2.0
     adjustment: float = 0.0
     stop_gradient: bool = True
+
+    @property
+    def taught(self) -> tuple[Head, ...]:
+        """The heads that a term with a weight teaches."""
+        return tuple(head for head in HEADS if (self.mismatch if head == "mismatch" else self.uni))
 
     def __post_init__(self) -> None:
         for name in weights():

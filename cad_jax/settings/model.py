@@ -184,6 +184,8 @@ class CADConfig:
             the dynamics and hides the identity.
         cross_depth, fusion_depth: blocks of the cross-attention and of the fusion transformer.
         fusion: `transformer`, or `mean`: the naive fusion of the ablation.
+        verdict: `fusion`, what the fusion says (the paper), or `joint`, its mean with the noisy-or
+            of the heads that are taught; see `models/verdict.py`.
         streams: `both`, or one modality alone (ablation).
         compute_dtype: of matrix products; norms, softmax and outputs are float32 always.
         frozen_dtype: storage of the towers' weights that are not trained; their norms, and
@@ -212,6 +214,7 @@ class CADConfig:
     cross_depth: int = 1
     fusion_depth: int = 2
     fusion: Literal["transformer", "mean"] = "transformer"
+    verdict: Literal["fusion", "joint"] = "fusion"
     streams: Literal["both", "video", "audio"] = "both"
     compute_dtype: Dtype = "float32"
     frozen_dtype: Dtype = "float32"

@@ -90,7 +90,7 @@ def random_outputs(b: int, seed: int = 0, k: int = 8, g: int = 40, d: int = 12, 
         x = normal(*shape)
         return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
-    logits = ("logit", "logit_video", "logit_audio", "logit_mismatch")
+    logits = ("verdict", "logit", "logit_video", "logit_audio", "logit_mismatch")
     students = ("student_logit_video", "student_logit_audio")
     pooled = ("specific_video", "specific_audio", "predicted_video", "predicted_audio", "fused")
     return {

@@ -42,6 +42,7 @@ def separate_config() -> CADConfig:
         specific_video=ViTConfig(image_size=IMAGE, patch_size=8, residual=True, **small),
         specific_audio=audio,
         texture_statistics=True,
+        verdict="joint",
         voice_statistics=True,
         lora=LoRAConfig(rank=0),
         width=32,
