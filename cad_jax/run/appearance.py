@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, UInt8
 
 from cad_jax.models.log_mel import HOP, log_mel
+from cad_jax.models.texture import LUMA
 from cad_jax.types import Batch
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
 
@@ -53,7 +54,7 @@ def picture_spectra(frames: UInt8[Array, "b t h w 3"]) -> Float[Array, "b t c"]:
     if side != frames.shape[3]:
         raise ValueError(f"frames of {side} x {frames.shape[3]} pixels; they must be square")
     rgb = frames.astype(jnp.float32) / 255
-    bright = rgb @ jnp.array([0.299, 0.587, 0.114])
+    bright = rgb @ jnp.array(LUMA)
     parts = []
     for channel in (bright, rgb[..., 2] - bright, rgb[..., 0] - bright):
         mean = jnp.mean(channel, axis=(2, 3))
