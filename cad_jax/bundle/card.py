@@ -7,7 +7,7 @@ here. Knows nothing of how they are made.
 import json
 import pathlib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from cad_jax.bundle.operating import Operating
@@ -35,11 +35,16 @@ class Declined(NamedTuple):
 
 
 class CardFacts(NamedTuple):
-    """What a card speaks of; see `make.write_bundle` and `files.LoadedBundle`."""
+    """What a card speaks of; see `make.write_bundle` and `files.LoadedBundle`.
+
+    `contents`: of the calibration sets, by split, as `data.describe_split` says it.
+    """
 
     workdir: pathlib.Path
     folder: pathlib.Path
     run: LoadedRun
+    calibration: tuple[pathlib.Path, ...]
+    contents: tuple[str, ...]
     operating: Operating
     declined: tuple[Declined, ...]
     notice: str
@@ -75,7 +80,11 @@ def _data(facts: CardFacts) -> Iterator[Block]:
     computed = facts.run.config.computed
     yield Heading("Data")
     yield Text("Trained on, with hashes of records and preparation:")
-    yield Table([["set", "content"], *([*of.split(": ", 1)] for of in computed.data)])
+    yield Table(_content_cells(computed.data))
+
+
+def _content_cells(described: Sequence[str]) -> Cells:
+    return [["set", "content"], *(of.split(": ", 1) for of in described)]
 
 
 def _figures(facts: CardFacts) -> Iterator[Block]:
@@ -98,7 +107,8 @@ def _figures(facts: CardFacts) -> Iterator[Block]:
         [
             f"cad-evaluate --workdir={shlex.quote(str(facts.workdir))}",
             f"python scripts/bundle.py --run={shlex.quote(str(facts.workdir))} "
-            f"--output={shlex.quote(str(facts.folder))}",
+            + "".join(f"--calibration={shlex.quote(str(of))} " for of in facts.calibration)
+            + f"--output={shlex.quote(str(facts.folder))}",
         ]
     )
 
@@ -119,6 +129,9 @@ def _reading(facts: CardFacts) -> Iterator[Block]:
         "most the given share of genuine clips would be called forged. A rate of which these are "
         "too few to tell has none."
     )
+    if facts.contents:
+        yield Text("Clips of people whom it has not seen count as validation clips, too:")
+        yield Table(_content_cells(facts.contents))
     yield Table(_threshold_cells(operating))
     yield Heading("Domain")
     yield Text(

@@ -1,10 +1,11 @@
 """Makes a detector that travels of a finished run: one folder that needs nothing besides.
 
     python scripts/bundle.py --run=runs/tiny --output=bundles/tiny
+    python scripts/bundle.py --run=runs/tiny --output=bundles/tiny --calibration=DIR
 
 Scores the run's training, validation and test splits, fits temperatures, thresholds and the domain,
 and writes parameters, settings and a model card. The figures of the card are those of the run's own
-evaluation.
+evaluation. Thresholds for low rates need many genuine people: name prepared sets of others.
 """
 
 import argparse
@@ -30,7 +31,7 @@ def _run(args: argparse.Namespace) -> None:
     logging.set_verbosity(logging.ERROR)
     if not flags.FLAGS.is_parsed():  # the loader's workers ask for it
         flags.FLAGS(["bundle"])
-    made = write_bundle(args.run, args.output, _commit())
+    made = write_bundle(args.run, args.output, args.calibration, _commit())
     print(f"{args.output}  {(args.output / ARRAYS).stat().st_size / 1e6:.1f} MB")
     print(f"model hash  {made.model_hash}")
     for head, temperature in made.operating.temperatures.items():
@@ -60,4 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_parser(__doc__, "bundle")
     parser.add_argument("--run", type=pathlib.Path, required=True, help="a run's --workdir")
     parser.add_argument("--output", type=pathlib.Path, required=True, help="folder to be made")
+    parser.add_argument(
+        "--calibration",
+        type=pathlib.Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="prepared set of people whom the run has not seen; may be given again",
+    )
     return parser

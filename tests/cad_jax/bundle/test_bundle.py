@@ -17,16 +17,26 @@ from cad_jax.run.appearance import SIZES
 from cad_jax.run.judging import described_scores
 from cad_jax.run.placement import load_run
 from cad_jax.run.scoring import make_scorer
+from data_pipelines.loading.source import TFRecordSource
 from data_pipelines.media.settings import PrepareSettings
+from data_pipelines.records.metadata import shard_name, write_metadata
+from data_pipelines.records.tfrecord import write_shard
+from data_pipelines.synthetic.drawn import write_drawn_set
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def bundle(finished_run, tmp_path_factory):
+def others(tmp_path_factory):
+    """Clips of people whom the run has not seen: 16 train, 4 val, 4 test."""
+    return write_drawn_set(tmp_path_factory.mktemp("others"), count=24, seed=5)
+
+
+@pytest.fixture(scope="module")
+def bundle(finished_run, others, tmp_path_factory):
     """A bundle's folder, not to be changed, and what making it said."""
     folder = tmp_path_factory.mktemp("bundles") / "small"
-    return folder, write_bundle(finished_run[1], folder, commit="1234567")
+    return folder, write_bundle(finished_run[1], folder, [others], commit="1234567")
 
 
 @pytest.fixture
@@ -69,6 +79,26 @@ def test_the_domain_judges_new_scores_and_clips_without_sound(bundle, drawn_set,
     assert np.isfinite(silent).all()
 
 
+def test_validation_is_the_runs_own_and_two_splits_of_the_others(bundle, drawn_set, others):
+    splits = [(drawn_set, "val"), (others, "train"), (others, "val")]
+    labels = np.concatenate(
+        [TFRecordSource(path, split).column("label_video") for path, split in splits]
+    )
+    assert bundle[1].operating.genuine["p_video"] == np.sum(labels == 0)
+    assert len(labels) == 8 + 16 + 4
+
+
+def test_no_calibration_on_what_was_trained_on_nor_on_nothing(finished_run, tmp_path, drawn_set):
+    with pytest.raises(BundleError, match=r"was trained on drawn/train: 32 clips, .* no calibrat"):
+        write_bundle(finished_run[1], tmp_path / "new", [drawn_set])
+    (tmp_path / "tests_only").mkdir()
+    shard = write_shard(tmp_path / "tests_only" / shard_name("drawn", "test", 0, 1), [])
+    write_metadata(tmp_path / "tests_only", "drawn", {"test": [shard]})
+    with pytest.raises(BundleError, match="tests_only has no split 'train' or 'val'"):
+        write_bundle(finished_run[1], tmp_path / "new", [tmp_path / "tests_only"])
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("name", [ARRAYS, INFO, CARD, "manifest.json"])
 def test_one_flipped_bit_is_refused(copy, name):
     path = copy / name
@@ -107,11 +137,13 @@ def test_a_domain_of_other_features_is_refused(bundle, tmp_path):
         read_bundle(tmp_path / "other")
 
 
-def test_the_card_says_what_it_is_made_of(bundle, finished_run):
+def test_the_card_says_what_it_is_made_of(bundle, finished_run, others):
     card = (bundle[0] / CARD).read_text()
     assert OTHERS[1:] in card
     assert f"Not evaluated: there is no {finished_run[1]}/evaluation/metrics-val.json" in card
-    assert f"python scripts/bundle.py --run={finished_run[1]}" in card
+    command = f"python scripts/bundle.py --run={finished_run[1]} --calibration={others} --output="
+    assert command in card
+    assert "| drawn/train | 16 clips, " in card
     assert "commit 1234567" in card
     assert "| val | 8 | " in card
 
