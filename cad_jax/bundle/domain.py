@@ -1,6 +1,7 @@
 """How far a window lies from those that the detector was trained on.
 
-Picture, sound and both together are each one Gaussian. Knows nothing of models, files or verdicts.
+Picture and sound are each one Gaussian, and the stranger of the two counts: joined, a familiar
+sound would hide a strange picture. Knows nothing of models, files or verdicts.
 """
 
 import dataclasses
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
-WITHIN = 0.99  # the share of validation windows that the limit keeps
+WITHIN = 0.95  # the share of validation windows that the limit keeps
 _FLOOR = 1e-4  # of the mean variance, added to every direction's
 
 Features = Float[np.ndarray, "b d"]
@@ -48,7 +49,7 @@ class Domain:
     limit: float
 
     def distance(self, features: Features) -> Float[np.ndarray, " b"]:
-        """How strange each window is, by the last part of which nothing is missing.
+        """How strange each window is, by the strangest of the modalities that it has.
 
         Args:
             features: of `run.judging.described_scores`; nan where a modality is missing.
@@ -63,11 +64,8 @@ class Domain:
         if features.shape[1] != sum(sizes):
             raise ValueError(f"{features.shape[1]} features; this domain knows {sum(sizes)}")
         columns = np.split(features, np.cumsum(sizes)[:-1], axis=1)
-        found = np.full(len(features), np.nan)
-        for part, x in zip(self.parts.values(), columns, strict=True):
-            distance = part.distance(x)
-            found = np.where(np.isnan(distance), found, distance)
-        return found
+        parts = zip(self.parts.values(), columns, strict=True)
+        return np.fmax.reduce([part.distance(x) for part, x in parts])
 
 
 def fit_domain(
@@ -79,7 +77,7 @@ def fit_domain(
 
     Args:
         training, validation: features of windows; at least one each.
-        sizes: how many features belong to each part, in their order.
+        sizes: how many features belong to each modality, in their order.
 
     References:
         Lee et al., A simple unified framework for detecting out-of-distribution samples and

@@ -22,7 +22,7 @@ MELS = 80
 _FLOOR = 1e-6  # power; far below one grey level
 _CHANNELS = 3 * (RINGS + 2)
 
-SIZES = {"video": 2 * _CHANNELS, "audio": 2 * MELS, "both": 2 * (_CHANNELS + MELS)}
+SIZES = {"video": 2 * _CHANNELS, "audio": 2 * MELS}
 
 
 @jax.named_scope("appearance")
@@ -30,18 +30,14 @@ def appearance(batch: Batch) -> Float[Array, "b d"]:
     """Mean and deviation over time of a clip's spectra.
 
     Returns:
-        The parts of `SIZES` joined, `both` once more what stands before it; nan where a modality of
-        the part is missing.
+        The parts of `SIZES` joined; nan where a modality is missing.
     """
     hops = SAMPLE_RATE // FRAME_RATE // HOP
     levels = jnp.swapaxes(log_mel(batch["waveform"], MELS), 1, 2)
     heard = jnp.repeat(batch["waveform_mask"], hops, axis=1)
     seen = _over_time(picture_spectra(batch["frames"]), batch["frame_mask"], batch["has_video"])
     sound = _over_time(levels, heard, batch["has_audio"])
-    both = jnp.concatenate([seen, sound], axis=1)
-    # Of a window that lacks one of them, nothing is said of both.
-    whole = jnp.where((batch["has_video"] & batch["has_audio"])[:, None], both, jnp.nan)
-    return jnp.concatenate([both, whole], axis=1)
+    return jnp.concatenate([seen, sound], axis=1)
 
 
 def picture_spectra(frames: UInt8[Array, "b t h w 3"]) -> Float[Array, "b t c"]:
