@@ -52,12 +52,6 @@ def small_experiment(directory, **data):
     )
 
 
-def audited(prepared):
-    assert runpy.run_path(str(AUDIT))["main"](["--path", str(prepared.directory)]) == 0
-    assert (prepared.directory / "audit.html").exists()
-    return prepared.directory
-
-
 def metrics_after_a_step(config, workdir):
     workdir.mkdir()
     assert train(config, workdir)
@@ -68,7 +62,9 @@ def metrics_after_a_step(config, workdir):
 
 @pytest.mark.heavy
 def test_each_alone(benchmark, prepared_tree, tmp_path):
-    directory = audited(prepared_tree(benchmark))
+    directory = prepared_tree(benchmark).directory
+    assert runpy.run_path(str(AUDIT))["main"](["--path", str(directory)]) == 0
+    assert (directory / "audit.html").exists()
     config = small_experiment(directory)
     found = metrics_after_a_step(config, tmp_path / "run")
     clips = sum(read_metadata(directory).shard_lengths[config.data.test_splits[0]])
@@ -76,7 +72,7 @@ def test_each_alone(benchmark, prepared_tree, tmp_path):
 
 
 def test_all_together(prepared_tree, tmp_path):
-    first, *others = [str(audited(prepared_tree(name))) for name in BENCHMARKS]
+    first, *others = [str(prepared_tree(name).directory) for name in BENCHMARKS]
     config = small_experiment(
         first,
         extra_paths=others,
