@@ -135,14 +135,15 @@ FROZEN = {"trainable": [["^(video|audio)_tower/(?!.*lora)", False], [".*", True]
 @pytest.mark.parametrize(
     ("shape", "changes"),
     [
-        pytest.param(
-            (1, 1), {"loss": {"contrast": "sigmoid", "kl": 0.1}}, id="one device", marks=rarely
-        ),
+        pytest.param((1, 1), {"loss": {"contrast": "sigmoid", "kl": 0.1}}, id="one device"),
         pytest.param(
             (2, 4), {"features": True, "optimizer": FROZEN}, id="stored features", marks=rarely
         ),
         pytest.param(
-            (8, 1), {"model": {"remat": "all"}, "optimizer": FROZEN}, id="frozen towers, remat"
+            (8, 1),
+            {"model": {"remat": "all"}, "optimizer": FROZEN},
+            id="frozen towers, remat",
+            marks=rarely,
         ),
     ],
 )

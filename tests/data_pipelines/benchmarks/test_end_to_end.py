@@ -71,6 +71,7 @@ def test_each_alone(benchmark, prepared_tree, tmp_path):
     assert found["clips"]["coverage"]["clips"] == clips
 
 
+@pytest.mark.heavy
 def test_all_together(prepared_tree, tmp_path):
     first, *others = [str(prepared_tree(name).directory) for name in BENCHMARKS]
     config = small_experiment(
