@@ -17,6 +17,7 @@ from data_pipelines.errors import UserError
 from data_pipelines.loading.draw import expected_labels
 from data_pipelines.loading.sampling import Stratum, make_strata
 from data_pipelines.loading.source import TFRecordSource
+from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.records.clip import FAKE, UNKNOWN
 from data_pipelines.records.lock import held
 from data_pipelines.records.metadata import (
@@ -140,6 +141,14 @@ def copy_preparation(config: DataConfig, workdir: pathlib.Path) -> None:
     path = pathlib.Path(config.path) / PREPARATION_FILE
     if path.exists():
         shutil.copyfile(path, workdir / PREPARATION_FILE)
+
+
+def made_preparation(config: DataConfig) -> PrepareSettings:
+    """How a file becomes records like those of a set that a builder made; else the defaults."""
+    from data_pipelines.synthetic.presets import PRESETS  # here as above
+
+    preset = PRESETS.get(config.builder)
+    return preset.preparation if preset else PrepareSettings()
 
 
 def describe_training(config: DataConfig) -> tuple[str, ...]:

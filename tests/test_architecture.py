@@ -41,8 +41,8 @@ ALLOWED = {
     "cad_jax.losses": "numerics parallel settings types",
     "cad_jax.weights": "arrays models settings types data_pipelines.errors data_pipelines.records",
     "cad_jax.data": (
-        "settings data_pipelines.errors data_pipelines.loading data_pipelines.records "
-        "data_pipelines.synthetic"
+        "settings data_pipelines.errors data_pipelines.loading data_pipelines.media "
+        "data_pipelines.records data_pipelines.synthetic"
     ),
     "cad_jax.run": (
         "arrays losses models parallel settings types weights data_pipelines.errors "

@@ -11,7 +11,13 @@ from cad_jax.bundle.card import CardFacts, Declined, model_card
 from cad_jax.bundle.domain import Domain, fit_domain
 from cad_jax.bundle.files import BundleError, refuse_occupied, save_bundle
 from cad_jax.bundle.operating import Labelled, Operating, fit_operating
-from cad_jax.data import build_data, describe_split, open_evaluation, open_training
+from cad_jax.data import (
+    build_data,
+    describe_split,
+    made_preparation,
+    open_evaluation,
+    open_training,
+)
 from cad_jax.evaluation import groups
 from cad_jax.evaluation.evaluate import score_table
 from cad_jax.run.appearance import SIZES
@@ -84,7 +90,7 @@ def write_bundle(
     for content in contents:
         if content in run.config.computed.data:
             raise BundleError(f"the run was trained on {content}: that is no calibration set")
-    settings = run_preparation(workdir)
+    settings = run_preparation(workdir, made_preparation(run.config.data))
     operating, declined = _measure(run, others)
     notice = DRAWN if run.config.data.builder else OTHERS
     facts = CardFacts(

@@ -39,11 +39,13 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _of_run(workdir: pathlib.Path) -> tuple[Any, Any, Any, dict[str, Any]]:
+    from cad_jax.data import made_preparation
     from cad_jax.run.placement import load_run
     from cad_jax.run.preparation import run_preparation
 
     run = load_run(workdir)
-    return run.config, run.params, run_preparation(workdir), {"step": run.step}
+    settings = run_preparation(workdir, made_preparation(run.config.data))
+    return run.config, run.params, settings, {"step": run.step}
 
 
 def _of_bundle(model: str) -> tuple[Any, Any, Any, dict[str, Any]]:

@@ -9,15 +9,20 @@ from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.records.metadata import PREPARATION_FILE
 
 
-def run_preparation(workdir: pathlib.Path) -> PrepareSettings:
-    """What the run kept of its set; the defaults where that was made, not prepared from files.
+def run_preparation(workdir: pathlib.Path, made: PrepareSettings) -> PrepareSettings:
+    """What the run kept of its set.
+
+    Args:
+        workdir: the run's.
+        made: what stands for it where the set was not prepared from files, see
+            `data.made_preparation`.
 
     Raises:
         UserError: what it kept is no such thing.
     """
     path = workdir / PREPARATION_FILE
     if not path.exists():
-        return PrepareSettings()
+        return made
     try:
         values = json.loads(path.read_bytes())["settings"]
         return structure(PrepareSettings, values, str(path))

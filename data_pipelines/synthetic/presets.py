@@ -7,6 +7,7 @@ import dataclasses
 
 from data_pipelines.errors import UserError, nearest
 from data_pipelines.forgeries.traces import CLEAR, SUBTLE, Traces
+from data_pipelines.media.settings import PrepareSettings
 from data_pipelines.synthetic.camera import CameraLaw
 
 EASY_CAMERA = CameraLaw(
@@ -51,6 +52,11 @@ class Preset:
     camera: CameraLaw = EASY_CAMERA
     jpeg_quality: int = 95
     clips_per_shard: int = 50
+
+    @property
+    def preparation(self) -> PrepareSettings:
+        """How a file becomes records like this set's, which never were files."""
+        return PrepareSettings(size=self.size, margin=self.margin, jpeg_quality=self.jpeg_quality)
 
     def __post_init__(self) -> None:
         if self.frame_size % 2:

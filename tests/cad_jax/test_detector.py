@@ -19,6 +19,8 @@ from cad_jax.run.scoring import make_scorer
 from cad_jax.verdicts.schema import verdict_schema
 from data_pipelines.errors import UserError
 from data_pipelines.loading.pipeline import evaluation_batches
+from data_pipelines.synthetic.export import export_clips
+from data_pipelines.synthetic.presets import find_preset
 
 pytestmark = pytest.mark.slow
 
@@ -152,3 +154,13 @@ def test_a_real_clip_is_judged_in_both_modalities(detector, media):
 def test_no_bundle_is_one_line(tmp_path):
     with pytest.raises(UserError, match="is neither a bundle nor a run"):
         Detector.load(tmp_path)
+
+
+def test_the_one_that_comes_along_judges_files_of_people_whom_it_never_saw(tmp_path):
+    """Files, not records: what differs between the two would be taken for something strange."""
+    preset = find_preset("synthetic_tiny")
+    export_clips(tmp_path, preset, seed=2, indices=(10, 11, 12, 13))  # genuine, tts, swap, genuine
+    detector = Detector.load()
+    assert detector.bundle.settings == preset.preparation
+    found = [one["verdict"] for one in detector.predict(sorted(tmp_path.glob("*.mp4")))]
+    assert found == ["authentic", "manipulated", "manipulated", "authentic"]
