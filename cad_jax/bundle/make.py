@@ -108,11 +108,12 @@ def _calibration_splits(
     """The splits that are calibrated on besides the run's own validation split."""
     wanted = (data.train_split, data.validation_split)
     for path in calibration:
-        held = [split for split in wanted if split in read_metadata(path).shard_lengths]
-        if not held:
+        held = read_metadata(path).shard_lengths
+        splits = [split for split in wanted if split in held]
+        if not splits:
             raise BundleError(f"{path} has no split {' or '.join(map(repr, wanted))}")
         alone = dataclasses.replace(data, path=str(path), extra_paths=(), evaluate_paths=())
-        yield from ((alone, split) for split in held)
+        yield from ((alone, split) for split in splits)
 
 
 def _measure(

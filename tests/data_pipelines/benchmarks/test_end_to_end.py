@@ -94,7 +94,7 @@ def test_soundless_sets_train_together_with_one_that_has_sound(prepared_tree, tm
         extra_paths=others,
         evaluate_paths=others,
         mixture_weights=[2, 1, 1],
-        batch_size=24,  # as above: one compilation for both
+        batch_size=24,  # as above: one compilation where both run
     )
     found = metrics_after_a_step(config, tmp_path / "run")["clips"]["datasets"]
     assert found.keys() == set(names)
