@@ -215,7 +215,7 @@ class Detector:
             face_px=np.array([float(face.get("face_px", math.nan)) for face in faces]),
             scores={head: scores[head].astype(np.float64) for head in HEADS.values()},
             offset_ms=scores["best_offset_ms"].astype(np.float64),
-            distance=self.bundle.operating.domain.distance(scores["features"]),
+            distance=self.bundle.domain.distance(scores["features"]),
         )
 
 

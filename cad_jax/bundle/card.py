@@ -135,8 +135,8 @@ def _reading(facts: CardFacts) -> Iterator[Block]:
     yield Table(_threshold_cells(operating))
     yield Heading("Domain")
     yield Text(
-        f"Mahalanobis distance of a window's features; the limit, {operating.domain.limit:.3f}, "
-        "is chosen on validation. Windows beyond it:"
+        "Mahalanobis distance of a window's features, of which validation says the limit. Windows "
+        "beyond it:"
     )
     yield Table([["split", "windows", "beyond"], *map(list, facts.declined)])
 

@@ -1,17 +1,16 @@
 """How far a window lies from those that the detector was trained on.
 
-Picture and sound are each one Gaussian, and the stranger of the two counts: joined, a familiar
-sound would hide a strange picture. Knows nothing of models, files or verdicts.
+Picture, sound, and both together are one Gaussian each. Knows nothing of models, files or verdicts.
 """
 
 import dataclasses
-from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
 
-WITHIN = 0.95  # the share of validation windows that the limit keeps
-_FLOOR = 1e-4  # of the mean variance, added to every direction's
+WITHIN = 0.95  # the share of validation windows that is known
+DIRECTIONS = 100  # that are told apart; of the others, all vary alike
+_LEAST = 1e-3  # deviation of scaled features, so that none is divided by 0
 
 Features = Float[np.ndarray, "b d"]
 
@@ -22,17 +21,24 @@ class Gaussian:
 
     Attributes:
         mean: [k] float32.
-        whitening: [k k] float32: (features - mean) @ whitening has the same variance in every
-            direction.
+        scale: [k] float32, of each feature; infinite for one that never varies, and says nothing.
+        directions: [k r] float32, orthonormal: along which scaled features vary most.
+        deviations: [r + 1] float32: along each, and along every other; in units in which the
+            `WITHIN` quantile of validation lies at a distance of 1.
     """
 
     mean: Float[np.ndarray, " k"]
-    whitening: Float[np.ndarray, "k k"]
+    scale: Float[np.ndarray, " k"]
+    directions: Float[np.ndarray, "k r"]
+    deviations: Float[np.ndarray, " r1"]
 
     def distance(self, features: Float[np.ndarray, "b k"]) -> Float[np.ndarray, " b"]:
-        """Mahalanobis distance, in the whitening's unit; nan stays nan."""
-        white = (features - self.mean) @ self.whitening
-        return np.sqrt(np.sum(white.astype(np.float64) ** 2, axis=1))
+        """Mahalanobis distance, float64; nan where a feature is."""
+        scaled = (features.astype(np.float64) - self.mean) / self.scale
+        along = scaled @ self.directions
+        others = np.maximum(np.sum(scaled**2, axis=1) - np.sum(along**2, axis=1), 0)
+        squares = np.sum((along / self.deviations[:-1]) ** 2, axis=1)
+        return np.sqrt(squares + others / self.deviations[-1] ** 2)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,16 +46,16 @@ class Domain:
     """What the detector knows.
 
     Attributes:
-        parts: name -> Gaussian, in the order in which their features are joined, the one that knows
-            most last.
-        limit: of `distance`: the `WITHIN` quantile of validation windows.
+        video, audio: of either modality's features.
+        both: of the two joined: a picture and a sound that each are known may not belong together.
     """
 
-    parts: Mapping[str, Gaussian]
-    limit: float
+    video: Gaussian
+    audio: Gaussian
+    both: Gaussian
 
     def distance(self, features: Features) -> Float[np.ndarray, " b"]:
-        """How strange each window is, by the strangest of the modalities that it has.
+        """How strange each window is, by all that it has; what is beyond 1 is not known.
 
         Args:
             features: of `run.judging.described_scores`; nan where a modality is missing.
@@ -60,61 +66,64 @@ class Domain:
         Raises:
             ValueError: more or fewer features than this domain knows.
         """
-        sizes = [len(part.mean) for part in self.parts.values()]
-        if features.shape[1] != sum(sizes):
-            raise ValueError(f"{features.shape[1]} features; this domain knows {sum(sizes)}")
-        columns = np.split(features, np.cumsum(sizes)[:-1], axis=1)
-        parts = zip(self.parts.values(), columns, strict=True)
-        return np.fmax.reduce([part.distance(x) for part, x in parts])
+        seen, known = len(self.video.mean), len(self.both.mean)
+        if features.shape[1] != known:
+            raise ValueError(f"{features.shape[1]} features; this domain knows {known}")
+        video, audio = np.split(features, [seen], axis=1)
+        alone = np.fmax(self.video.distance(video), self.audio.distance(audio))
+        together = self.both.distance(features)
+        return np.where(np.isnan(together), alone, together)
 
 
 def fit_domain(
-    training: Float[np.ndarray, "n d"],
-    validation: Float[np.ndarray, "v d"],
-    sizes: Mapping[str, int],
+    training: Float[np.ndarray, "n d"], validation: Float[np.ndarray, "v d"], seen: int
 ) -> Domain:
     """The domain of a training split, its limit by a validation split that nothing was fitted on.
 
     Args:
         training, validation: features of windows; at least one each.
-        sizes: how many features belong to each modality, in their order.
+        seen: how many features are the picture's; they come first.
 
     References:
         Lee et al., A simple unified framework for detecting out-of-distribution samples and
         adversarial attacks, 2018 (the distance; here of spectra, and one Gaussian, not one a
         class).
     """
-    ends = np.cumsum(list(sizes.values()))[:-1]
-    columns = zip(np.split(training, ends, axis=1), np.split(validation, ends, axis=1), strict=True)
-    parts = {name: _fit_part(*of) for name, of in zip(sizes, columns, strict=True)}
-    unlimited = Domain(parts, np.inf)
-    limit = np.quantile(unlimited.distance(validation), WITHIN)
-    return dataclasses.replace(unlimited, limit=float(limit))
+    video, audio, both = slice(seen), slice(seen, None), slice(None)
+    return Domain(
+        *(fit_gaussian(training[:, of], validation[:, of]) for of in (video, audio, both))
+    )
 
 
-def fit_gaussian(features: Float[np.ndarray, "n k"]) -> Gaussian:
-    """Mean and covariance of the rows without nan.
+def fit_gaussian(
+    training: Float[np.ndarray, "n k"], validation: Float[np.ndarray, "v k"]
+) -> Gaussian:
+    """Mean and shrunken covariance of the rows without nan.
 
-    Features that never vary count for nothing; without any row all is nan, and so is every
-    distance.
+    Without any row all is nan, and so is every distance.
+
+    References:
+        Ledoit and Wolf, A well-conditioned estimator for large-dimensional covariance matrices,
+        2004 (the shrinkage); Moghaddam and Pentland, Probabilistic visual learning for object
+        representation, 1997 (few directions, and one variance for the rest).
     """
-    rows = features[np.isfinite(features).all(axis=1)].astype(np.float64)
-    n, k = rows.shape
-    if not n:
-        return Gaussian(np.full(k, np.nan, np.float32), np.full((k, k), np.nan, np.float32))
-    centred = rows - rows.mean(axis=0)
-    covariance = centred.T @ centred / n
-    covariance += _FLOOR * np.trace(covariance) / k * np.eye(k)
-    values, vectors = np.linalg.eigh(covariance)
-    known = values > 0
-    scale = np.where(known, 1 / np.sqrt(np.where(known, values, 1.0)), 0.0)
-    return Gaussian(rows.mean(axis=0).astype(np.float32), (vectors * scale).astype(np.float32))
+    from sklearn.covariance import ledoit_wolf
 
-
-def _fit_part(training: Float[np.ndarray, "n k"], validation: Float[np.ndarray, "v k"]) -> Gaussian:
-    """A Gaussian in units of its own `WITHIN` quantile of validation: parts are then comparable."""
-    part = fit_gaussian(training)
-    distances = part.distance(validation)
+    rows = training[np.isfinite(training).all(axis=1)].astype(np.float64)
+    k = rows.shape[1]
+    r = min(DIRECTIONS, k - 1)
+    if not len(rows):
+        missing = [np.full(shape, np.nan, np.float32) for shape in (k, k, (k, r), r + 1)]
+        return Gaussian(*missing)
+    mean, spread = rows.mean(axis=0), rows.std(axis=0)
+    scale = np.where(spread > 0, spread, np.inf)
+    covariance, _ = ledoit_wolf((rows - mean) / scale, assume_centered=True)
+    variances, vectors = (x[..., ::-1] for x in np.linalg.eigh(covariance))
+    variances = np.append(variances[:r], np.mean(variances[r:]))
+    deviations = np.maximum(np.sqrt(np.maximum(variances, 0)), _LEAST)
+    arrays = (mean, scale, vectors[:, :r], deviations)
+    found = Gaussian(*(x.astype(np.float32) for x in arrays))
+    distances = found.distance(validation)
     known = distances[np.isfinite(distances)]
-    unit = np.quantile(known, WITHIN) if len(known) else 1.0
-    return dataclasses.replace(part, whitening=part.whitening / np.float32(unit or 1.0))
+    limit = np.quantile(known, WITHIN) if len(known) else 0.0
+    return dataclasses.replace(found, deviations=found.deviations * np.float32(limit or 1.0))

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from cad_jax.bundle.domain import Domain, Gaussian
 from cad_jax.bundle.operating import Operating
 from cad_jax.parallel.mesh import make_mesh, replicated
-from cad_jax.run.appearance import SIZES
+from cad_jax.run.appearance import HEARD, SEEN
 from cad_jax.run.manifest import MANIFEST_FILE, DamageError, check_manifest, write_manifest
 from cad_jax.settings.experiment import DataConfig, Experiment, InitConfig, MeshConfig
 from cad_jax.settings.structure import ConfigError, structure, unstructure
@@ -28,7 +28,7 @@ from data_pipelines.records.atomic import atomic_folder, atomic_writer, write_js
 from data_pipelines.records.content import file_sha256
 
 ARRAYS, INFO, CARD = "model.safetensors", "bundle.json", "MODEL_CARD.md"
-FORMAT = 1
+FORMAT = 2
 _DOMAIN = "domain/"  # in front of arrays that are no parameters
 
 
@@ -46,8 +46,6 @@ class BundleInfo:
         preparation: how files become clips.
         temperatures, thresholds, genuine: of `Operating`.
         notice: what every answer has to say of the detector, one line.
-        domain_parts: names of the domain's parts, in their order.
-        domain_limit: its limit.
     """
 
     format: int
@@ -57,8 +55,6 @@ class BundleInfo:
     thresholds: dict[str, tuple[tuple[float, float], ...]]
     genuine: dict[str, int]
     notice: str
-    domain_parts: tuple[str, ...]
-    domain_limit: float
 
 
 class LoadedBundle(NamedTuple):
@@ -71,6 +67,7 @@ class LoadedBundle(NamedTuple):
         params: all of them, by name.
         settings: how files become clips.
         operating: how its answers are to be read.
+        domain: what it knows.
         notice: what every answer has to say of the detector, one line.
         model_hash: sha256 of the manifest, which names the hash of every file.
     """
@@ -81,6 +78,7 @@ class LoadedBundle(NamedTuple):
     params: Params
     settings: PrepareSettings
     operating: Operating
+    domain: Domain
     notice: str
     model_hash: str
 
@@ -91,6 +89,7 @@ def save_bundle(
     params: Params,
     settings: PrepareSettings,
     operating: Operating,
+    domain: Domain,
     notice: str,
     card: str,
 ) -> str:
@@ -101,7 +100,7 @@ def save_bundle(
         config: of the run.
         params: all of them, by name; kept in the dtypes that they have.
         settings: how the run's clips were made from files.
-        operating: as fitted.
+        operating, domain: as fitted.
         notice: one line, as `BundleInfo.notice`.
         card: the model card, Markdown.
 
@@ -121,12 +120,10 @@ def save_bundle(
         operating.thresholds,
         operating.genuine,
         notice,
-        tuple(operating.domain.parts),
-        operating.domain.limit,
     )
     arrays = {name: np.asarray(array) for name, array in params.items()}
     with atomic_folder(folder) as partial:
-        write_arrays(arrays | _domain_arrays(operating.domain), partial / ARRAYS)
+        write_arrays(arrays | _domain_arrays(domain), partial / ARRAYS)
         write_json(unstructure(info), partial / INFO)
         with atomic_writer(partial / CARD) as write:
             write(card.encode())
@@ -153,15 +150,14 @@ def read_bundle(folder: pathlib.Path, mesh: Mesh | None = None) -> LoadedBundle:
         raise BundleError(f"{error}; bring this bundle back, or make it again") from None
     mesh = mesh or make_mesh()
     params = {name: x for name, x in arrays.items() if not name.startswith(_DOMAIN)}
-    domain = _domain(folder, info, arrays)
-    operating = Operating(info.temperatures, info.thresholds, info.genuine, domain)
     return LoadedBundle(
         folder,
         info.config,
         mesh,
         jax.device_put(params, replicated(mesh)),
         info.preparation,
-        operating,
+        Operating(info.temperatures, info.thresholds, info.genuine),
+        _domain(folder, arrays),
         info.notice,
         file_sha256(folder / MANIFEST_FILE),
     )
@@ -199,21 +195,21 @@ def _read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 def _domain_arrays(domain: Domain) -> dict[str, np.ndarray]:
     return {
-        f"{_DOMAIN}{name}/{field.name}": getattr(part, field.name)
-        for name, part in domain.parts.items()
+        f"{_DOMAIN}{part.name}/{field.name}": getattr(getattr(domain, part.name), field.name)
+        for part in dataclasses.fields(Domain)
         for field in dataclasses.fields(Gaussian)
     }
 
 
-def _domain(folder: pathlib.Path, info: BundleInfo, arrays: dict[str, np.ndarray]) -> Domain:
+def _domain(folder: pathlib.Path, arrays: dict[str, np.ndarray]) -> Domain:
     def part(name: str) -> Gaussian:
         return Gaussian(
             *(arrays[f"{_DOMAIN}{name}/{x.name}"] for x in dataclasses.fields(Gaussian))
         )
 
-    parts = {name: part(name) for name in info.domain_parts}
-    if {name: len(part.mean) for name, part in parts.items()} != SIZES:
+    domain = Domain(*(part(x.name) for x in dataclasses.fields(Domain)))
+    if (len(domain.video.mean), len(domain.audio.mean)) != (SEEN, HEARD):
         raise BundleError(
             f"{folder} tells clips apart by what this program does not see: make it again"
         )
-    return Domain(parts, info.domain_limit)
+    return domain

@@ -20,7 +20,7 @@ from cad_jax.data import (
 )
 from cad_jax.evaluation import groups
 from cad_jax.evaluation.evaluate import score_table
-from cad_jax.run.appearance import SIZES
+from cad_jax.run.appearance import SEEN
 from cad_jax.run.judging import described_scores
 from cad_jax.run.placement import LoadedRun, load_run
 from cad_jax.run.preparation import run_preparation
@@ -91,13 +91,13 @@ def write_bundle(
         if content in run.config.computed.data:
             raise BundleError(f"the run was trained on {content}: that is no calibration set")
     settings = run_preparation(workdir, made_preparation(run.config.data))
-    operating, declined = _measure(run, others)
+    operating, domain, declined = _measure(run, others)
     notice = DRAWN if run.config.data.builder else OTHERS
     facts = CardFacts(
         workdir, folder, run, tuple(calibration), contents, operating, declined, notice, commit
     )
     model_hash = save_bundle(
-        folder, run.config, run.params, settings, operating, notice, model_card(facts)
+        folder, run.config, run.params, settings, operating, domain, notice, model_card(facts)
     )
     return Made(model_hash, operating, declined)
 
@@ -118,7 +118,7 @@ def _calibration_splits(
 
 def _measure(
     run: LoadedRun, calibration: Sequence[tuple[DataConfig, str]]
-) -> tuple[Operating, tuple[Declined, ...]]:
+) -> tuple[Operating, Domain, tuple[Declined, ...]]:
     data = run.config.data
     scorer = make_scorer(run.config, run.mesh, described_scores)
 
@@ -131,11 +131,12 @@ def _measure(
     validation = score(open_evaluation(data, data.validation_split), data.validation_split)
     others = [score(open_evaluation(of, split), split) for of, split in calibration]
     unseen = np.concatenate([of.scores["features"] for of in (validation, *others)])
-    domain = fit_domain(seen.scores["features"], unseen, SIZES)
-    operating = fit_operating(_labelled([validation, *others]), domain)
+    domain = fit_domain(seen.scores["features"], unseen, SEEN)
+    operating = fit_operating(_labelled([validation, *others]))
     tests = {name: score(open_evaluation(data, name), name) for name in data.test_splits}
     splits = {data.train_split: seen, data.validation_split: validation} | tests
-    return operating, tuple(_declined(domain, name, of.scores) for name, of in splits.items())
+    declined = tuple(_declined(domain, name, of.scores) for name, of in splits.items())
+    return operating, domain, declined
 
 
 def _labelled(splits: Sequence[_Split]) -> dict[str, Labelled]:
@@ -151,5 +152,5 @@ def _labelled(splits: Sequence[_Split]) -> dict[str, Labelled]:
 
 
 def _declined(domain: Domain, split: str, scores: Scores) -> Declined:
-    beyond = domain.distance(scores["features"]) > domain.limit
+    beyond = domain.distance(scores["features"]) > 1
     return Declined(split, len(beyond), int(np.sum(beyond)))

@@ -1,4 +1,4 @@
-"""How a detector's answers are to be read: temperatures, thresholds, and where it knows nothing.
+"""How a detector's answers are to be read: temperatures and thresholds.
 
 Everything is fitted on validation clips. Knows nothing of models or files.
 """
@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Integer
 
-from cad_jax.bundle.domain import Domain
 from data_pipelines.metrics.counts import count_scores
 from data_pipelines.metrics.recalibration import apply_temperature, fit_temperature
 from data_pipelines.metrics.thresholds import threshold_at_fpr
@@ -42,13 +41,11 @@ class Operating:
             at most this share of the genuine validation clips would be called forged. Rates of
             which these are too few to tell are left out.
         genuine: head -> how many genuine validation clips its thresholds rest on.
-        domain: what the detector knows.
     """
 
     temperatures: dict[str, float]
     thresholds: dict[str, tuple[tuple[float, float], ...]]
     genuine: dict[str, int]
-    domain: Domain
 
     def calibrated(
         self, head: str, probabilities: Float[np.ndarray, "*shape"]
@@ -61,12 +58,11 @@ class Operating:
         return apply_temperature(probabilities, self.temperatures[head])
 
 
-def fit_operating(validation: Mapping[str, Labelled], domain: Domain) -> Operating:
+def fit_operating(validation: Mapping[str, Labelled]) -> Operating:
     """Temperatures and thresholds by head.
 
     Args:
         validation: head -> what it said; heads that saw one class only are left out.
-        domain: as it is.
     """
     heads = {name: of for name, of in validation.items() if {0, 1} <= set(of.labels.tolist())}
     temperatures = {name: fit_temperature(*of) for name, of in heads.items()}
@@ -74,7 +70,6 @@ def fit_operating(validation: Mapping[str, Labelled], domain: Domain) -> Operati
         temperatures,
         {name: _thresholds(of, temperatures[name]) for name, of in heads.items()},
         {name: int(np.sum(of.labels == 0)) for name, of in heads.items()},
-        domain,
     )
 
 

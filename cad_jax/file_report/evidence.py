@@ -90,7 +90,6 @@ def moments_of(
         windows: the same, as the verdict takes them.
         operating: how its scores are to be read.
     """
-    limit = operating.domain.limit
     read = {
         head: operating.calibrated(head, windows.scores[head]) for head in operating.temperatures
     }
@@ -105,7 +104,7 @@ def moments_of(
             float(windows.end_s[index]),
             face if face >= 0 else None,
             {head: float(values[index]) for head, values in read.items()},
-            float(windows.distance[index]) / limit,
+            float(windows.distance[index]),
             tuple(
                 SeenFrame(float(times[k]), _jpeg(row["frames"][k]), float(evidence[k]))
                 for k in np.flatnonzero(row["frame_mask"] & seen)

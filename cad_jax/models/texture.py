@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, UInt8
 
 BLOCK = 8  # pixels, as in JPEG
 PLACES = 4  # along each side of the image
+SIDES = BLOCK * PLACES  # pixels that every side is a multiple of
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 FLOOR = 0.05  # squared grey levels, about what rounding to bytes leaves
 # About how far slopes of genuine faces lie from the image's own, by band; in nepers.
@@ -42,10 +43,10 @@ def texture_statistics(
         ValueError: a side is no multiple of 32.
     """
     batch, _, height, width, _ = frames.shape
-    if height % (BLOCK * PLACES) or width % (BLOCK * PLACES):
+    if height % SIDES or width % SIDES:
         raise ValueError(
             f"texture_statistics: frames of {height} x {width}; sides need to be multiples of "
-            f"{BLOCK * PLACES} pixels"
+            f"{SIDES} pixels"
         )
     luma = jnp.einsum("bthwk,k->bthw", frames, jnp.asarray(LUMA), precision=Precision.HIGHEST)
     power = jnp.log(block_dct(luma) ** 2 + FLOOR)

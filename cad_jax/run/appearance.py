@@ -1,4 +1,4 @@
-"""What a clip looks and sounds like, whatever it shows or says: spectra of picture and sound.
+"""What a clip looks and sounds like, whatever it shows or says: spectra, texture and voice.
 
 By these a clip is held against what the detector was trained on. The detector's own features would
 not do: it keeps of a clip what tells forged from genuine and drops what tells one kind of clip from
@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt8
 
+from cad_jax.models import texture, voice
 from cad_jax.models.log_mel import HOP, log_mel
-from cad_jax.models.texture import LUMA
 from cad_jax.types import Batch
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
 
@@ -22,22 +22,33 @@ MELS = 80
 _FLOOR = 1e-6  # power; far below one grey level
 _CHANNELS = 3 * (RINGS + 2)
 
-SIZES = {"video": 2 * _CHANNELS, "audio": 2 * MELS}
+SEEN = 2 * _CHANNELS + texture.COUNT  # features of the picture, which come first
+HEARD = 2 * MELS + voice.COUNT
 
 
 @jax.named_scope("appearance")
 def appearance(batch: Batch) -> Float[Array, "b d"]:
-    """Mean and deviation over time of a clip's spectra.
+    """Mean and deviation over time of a clip's spectra; statistics of its texture and its voice.
 
     Returns:
-        The parts of `SIZES` joined; nan where a modality is missing.
+        d = SEEN + HEARD; nan where a modality is missing.
     """
     hops = SAMPLE_RATE // FRAME_RATE // HOP
-    levels = jnp.swapaxes(log_mel(batch["waveform"], MELS), 1, 2)
-    heard = jnp.repeat(batch["waveform_mask"], hops, axis=1)
-    seen = _over_time(picture_spectra(batch["frames"]), batch["frame_mask"], batch["has_video"])
-    sound = _over_time(levels, heard, batch["has_audio"])
-    return jnp.concatenate([seen, sound], axis=1)
+    frames, exists = batch["frames"], batch["frame_mask"]
+    side = frames.shape[2] // texture.SIDES * texture.SIDES
+    seen = [
+        _over_time(picture_spectra(frames), exists),
+        texture.texture_statistics(frames[:, :, :side, :side], exists),
+    ]
+    waveform, sounds = batch["waveform"], batch["waveform_mask"]
+    levels = jnp.swapaxes(log_mel(waveform, MELS), 1, 2)
+    heard = [
+        _over_time(levels, jnp.repeat(sounds, hops, axis=1)),
+        voice.voice_statistics(waveform, sounds),
+    ]
+    video = jnp.where(batch["has_video"][:, None], jnp.concatenate(seen, axis=1), jnp.nan)
+    audio = jnp.where(batch["has_audio"][:, None], jnp.concatenate(heard, axis=1), jnp.nan)
+    return jnp.concatenate([video, audio], axis=1)
 
 
 def picture_spectra(frames: UInt8[Array, "b t h w 3"]) -> Float[Array, "b t c"]:
@@ -50,7 +61,7 @@ def picture_spectra(frames: UInt8[Array, "b t h w 3"]) -> Float[Array, "b t c"]:
     if side != frames.shape[3]:
         raise ValueError(f"frames of {side} x {frames.shape[3]} pixels; they must be square")
     rgb = frames.astype(jnp.float32) / 255
-    bright = rgb @ jnp.array(LUMA)
+    bright = rgb @ jnp.array(texture.LUMA)
     parts = []
     for channel in (bright, rgb[..., 2] - bright, rgb[..., 0] - bright):
         mean = jnp.mean(channel, axis=(2, 3))
@@ -62,15 +73,13 @@ def picture_spectra(frames: UInt8[Array, "b t h w 3"]) -> Float[Array, "b t c"]:
     return jnp.concatenate(parts, axis=-1)
 
 
-def _over_time(
-    x: Float[Array, "b n c"], mask: Bool[Array, "b n"], there: Bool[Array, " b"]
-) -> Float[Array, "b d"]:
+def _over_time(x: Float[Array, "b n c"], mask: Bool[Array, "b n"]) -> Float[Array, "b d"]:
     exists = mask[..., None]
     count = jnp.maximum(jnp.sum(exists, axis=1), 1)
     mean = jnp.sum(jnp.where(exists, x, 0.0), axis=1) / count
     squares = jnp.where(exists, (x - mean[:, None]) ** 2, 0.0)
     spread = jnp.sqrt(jnp.sum(squares, axis=1) / count)
-    return jnp.where(there[:, None], jnp.concatenate([mean, spread], axis=1), jnp.nan)
+    return jnp.concatenate([mean, spread], axis=1)
 
 
 @functools.cache

@@ -230,9 +230,9 @@ def _judge(
     if not operating.thresholds.get(head):
         message = f"validation had too few clips to say what {title} scoring so means"
         return _Judged("cannot_tell", None, (Reason("not_calibrated", message),))
-    distance, limit = float(np.median(windows.distance[rows])), operating.domain.limit
-    if not distance <= limit:
-        message = f"it is unlike what the detector knows ({distance:.2f}, limit {limit:.2f})"
+    distance = float(np.median(windows.distance[rows]))
+    if not distance <= 1:
+        message = f"it is unlike what the detector knows ({distance:.2f} times as far as that goes)"
         return _Judged("cannot_tell", None, (Reason("out_of_domain", message),))
     values = operating.calibrated(head, windows.scores[head][rows])
     spans = np.stack([windows.start_s[rows], windows.end_s[rows]], axis=1)

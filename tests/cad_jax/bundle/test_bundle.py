@@ -13,7 +13,7 @@ from cad_jax.bundle.make import DRAWN, OTHERS, write_bundle
 from cad_jax.bundle.step import check_parameters
 from cad_jax.commands.bundle import main
 from cad_jax.data import open_evaluation
-from cad_jax.run.appearance import SIZES
+from cad_jax.run.appearance import HEARD, SEEN
 from cad_jax.run.judging import described_scores
 from cad_jax.run.placement import load_run
 from cad_jax.run.scoring import make_scorer
@@ -67,15 +67,15 @@ def test_the_domain_judges_new_scores_and_clips_without_sound(bundle, drawn_set,
     def distances(path):
         data = dataclasses.replace(loaded.config.data, path=str(path))
         features = scorer.split(loaded.params, open_evaluation(data, "val"))["features"]
-        assert features.shape[1] == sum(SIZES.values())
-        return features, loaded.operating.domain.distance(features)
+        assert features.shape[1] == SEEN + HEARD
+        return features, loaded.domain.distance(features)
 
     _, drawn = distances(drawn_set)
     (declined,) = (of for of in made.declined if of.split == "val")
-    assert (len(drawn), np.sum(drawn > loaded.operating.domain.limit)) == declined[1:]
+    assert (len(drawn), np.sum(drawn > 1)) == declined[1:]
     features, silent = distances(silent_set)
     present = np.isfinite(features).all(axis=0)
-    np.testing.assert_array_equal(present, np.arange(len(present)) < SIZES["video"])
+    np.testing.assert_array_equal(present, np.arange(len(present)) < SEEN)
     assert np.isfinite(silent).all()
 
 
@@ -120,19 +120,17 @@ def test_what_is_no_bundle_is_refused(copy, tmp_path):
 def test_parameters_of_another_model_are_refused(bundle, tmp_path):
     loaded = read_bundle(bundle[0])
     params = loaded.params | {"logit/kernel": jnp.zeros((3, 1))}
-    saved = (loaded.config, params, loaded.settings, loaded.operating, DRAWN, "card")
-    save_bundle(tmp_path / "other", *saved)
+    saved = (loaded.config, params, loaded.settings, loaded.operating, loaded.domain)
+    save_bundle(tmp_path / "other", *saved, DRAWN, "card")
     with pytest.raises(BundleError, match=r"is of another model: logit/kernel is \(3, 1\)"):
         check_parameters(read_bundle(tmp_path / "other"))
 
 
 def test_a_domain_of_other_features_is_refused(bundle, tmp_path):
     loaded = read_bundle(bundle[0])
-    parts = {"video": loaded.operating.domain.parts["video"]}
-    domain = dataclasses.replace(loaded.operating.domain, parts=parts)
-    operating = dataclasses.replace(loaded.operating, domain=domain)
-    saved = (loaded.config, loaded.params, loaded.settings, operating, DRAWN, "card")
-    save_bundle(tmp_path / "other", *saved)
+    swapped = dataclasses.replace(loaded.domain, video=loaded.domain.audio)
+    saved = (loaded.config, loaded.params, loaded.settings, loaded.operating, swapped)
+    save_bundle(tmp_path / "other", *saved, DRAWN, "card")
     with pytest.raises(BundleError, match="what this program does not see: make it again"):
         read_bundle(tmp_path / "other")
 

@@ -4,7 +4,6 @@ import librosa
 import numpy as np
 import pytest
 
-from cad_jax.bundle.domain import Domain
 from cad_jax.bundle.operating import Operating
 from cad_jax.file_report.evidence import (
     MELS,
@@ -76,9 +75,9 @@ def test_a_window_shows_what_is_there_as_the_verdict_reads_it():
         face_px=np.array([80.0, np.nan, 80.0]),
         scores=dict.fromkeys(("p_fake", "p_video", "p_audio", "p_mismatch"), p),
         offset_ms=p,
-        distance=np.array([1.0, 2.0, 3.0]),
+        distance=np.array([0.5, 1.0, 1.5]),
     )
-    operating = Operating({"p_video": 2.0}, {"p_video": ()}, {"p_video": 9}, Domain({}, 2.0))
+    operating = Operating({"p_video": 2.0}, {"p_video": ()}, {"p_video": 9})
     picture, sound, whole = moments_of([seen, heard, both], scores, windows, operating)
     assert [(m.face, m.distance) for m in (picture, sound, whole)] == [
         (0, 0.5),

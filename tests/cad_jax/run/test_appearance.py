@@ -1,10 +1,11 @@
-"""Spectra of picture and sound, against numpy, and what a missing modality leaves."""
+"""Spectra, texture and voice, against numpy, and what a missing modality leaves."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cad_jax.run.appearance import RINGS, SIZES, appearance, picture_spectra
+from cad_jax.models.texture import texture_statistics
+from cad_jax.run.appearance import HEARD, RINGS, SEEN, appearance, picture_spectra
 
 
 def batch(frames, has_video, has_audio):
@@ -36,12 +37,16 @@ def test_a_grating_fills_the_ring_of_its_frequency():
 
 def test_time_is_averaged_over_what_exists_and_what_is_missing_is_nan():
     rng = np.random.default_rng(0)
-    frames = rng.integers(0, 255, (3, 4, 16, 16, 3), np.uint8)
+    frames = rng.integers(0, 255, (3, 4, 40, 40, 3), np.uint8)
     features = np.asarray(appearance(batch(frames, [True, True, False], [True, False, True])))
-    assert features.shape == (3, sum(SIZES.values()))
-    video, audio = np.split(features, [SIZES["video"]], axis=1)
+    assert features.shape == (3, SEEN + HEARD)
+    video, audio = np.split(features, [SEEN], axis=1)
     spectra = np.asarray(picture_spectra(jnp.asarray(frames)))[0, :3]  # the fourth is masked
-    np.testing.assert_allclose(video[0], [*spectra.mean(0), *spectra.std(0)], atol=2e-5)
+    found, grain = np.split(video[0], [2 * spectra.shape[1]])
+    np.testing.assert_allclose(found, [*spectra.mean(0), *spectra.std(0)], atol=2e-5)
+    whole = jnp.ones((1, 3), bool)  # of 40 pixels, 32 are whole places
+    wanted = texture_statistics(jnp.asarray(frames[:1, :3, :32, :32]), whole)
+    np.testing.assert_allclose(grain, wanted[0], atol=1e-4)
     assert [np.isfinite(part).all(axis=1).tolist() for part in (video, audio)] == [
         [True, True, False],
         [True, False, True],

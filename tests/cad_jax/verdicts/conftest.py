@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from cad_jax.bundle.domain import Domain
 from cad_jax.bundle.operating import Operating
 from cad_jax.verdicts.decide import FileFacts, Windows, decide
 from cad_jax.verdicts.schema import ModelFacts
@@ -18,11 +17,10 @@ def operating():
     thresholds = ((0.01, 0.9), (0.05, 0.8), (0.1, 0.7))
     return Operating(
         dict.fromkeys(HEADS, 1.0), dict.fromkeys(HEADS, thresholds), dict.fromkeys(HEADS, 100),
-        Domain({}, 2.0),
     )  # fmt: skip
 
 
-def _windows(n: int, face: int = 0, width: float = 100.0, distance: float = 1.0, **scores):
+def _windows(n: int, face: int = 0, width: float = 100.0, distance: float = 0.5, **scores):
     """n windows of 2 s, a second apart; a score is one number or n, nan by default."""
     start = np.arange(n, dtype=float)
     values = {head: np.full(n, np.nan) for head in HEADS}

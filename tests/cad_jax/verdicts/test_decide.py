@@ -118,14 +118,14 @@ def test_speakers_take_turns(windows, together):
 
 
 def test_what_is_out_of_the_domain_is_not_judged(judged, windows):
-    found = judged(windows(5, distance=3.0, **LOW | {"p_video": 0.99}))
+    found = judged(windows(5, distance=1.5, **LOW | {"p_video": 0.99}))
     assert (found.verdict, found.score, found.ranges) == ("cannot_tell", None, ())
     assert codes(found) == ["out_of_domain"]  # said once for all parts
     assert {modality.verdict for modality in found.modalities.values()} == {"cannot_tell"}
     unknown = judged(windows(5, distance=np.nan, **LOW))
     assert unknown.verdict == "cannot_tell"
     # What can be judged is: a strange bystander does not hide a forged face, nor clear a genuine.
-    stranger = windows(5, face=1, distance=3.0, p_video=0.1)
+    stranger = windows(5, face=1, distance=1.5, p_video=0.1)
     assert judged(windows(5, **LOW), stranger).verdict == "cannot_tell"
     assert judged(windows(5, **LOW | {"p_video": 0.99}), stranger).verdict == "manipulated"
     valid(found)
@@ -144,7 +144,7 @@ def test_small_faces_are_left_out_and_said(judged, windows):
 
 def test_a_head_that_validation_could_not_judge_says_nothing(operating, windows):
     without = {head: of for head, of in operating.thresholds.items() if head != "p_audio"}
-    less = Operating(operating.temperatures, without, operating.genuine, operating.domain)
+    less = Operating(operating.temperatures, without, operating.genuine)
     found = decide(
         windows(3, face=-1, p_audio=0.1), less, FileFacts("a", 1.0, "2" * 64),
         ModelFacts("toy", "0" * 64),
