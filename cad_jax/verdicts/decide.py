@@ -236,7 +236,8 @@ def _judge(
         return _Judged("cannot_tell", None, (Reason("out_of_domain", message),))
     values = operating.calibrated(head, windows.scores[head][rows])
     spans = np.stack([windows.start_s[rows], windows.end_s[rows]], axis=1)
-    return _judged(part, title, tests, values, spans, Rarity(operating.thresholds[head]))
+    rarity = Rarity(operating.thresholds[head], operating.tails[head])
+    return _judged(part, title, tests, values, spans, rarity)
 
 
 def _judged(

@@ -144,7 +144,7 @@ def test_small_faces_are_left_out_and_said(judged, windows):
 
 def test_a_head_that_validation_could_not_judge_says_nothing(operating, windows):
     without = {head: of for head, of in operating.thresholds.items() if head != "p_audio"}
-    less = Operating(operating.temperatures, without, operating.genuine)
+    less = Operating(operating.temperatures, without, operating.tails, operating.genuine)
     found = decide(
         windows(3, face=-1, p_audio=0.1), less, FileFacts("a", 1.0, "2" * 64),
         ModelFacts("toy", "0" * 64),
