@@ -127,7 +127,8 @@ def _reading(facts: CardFacts) -> Iterator[Block]:
     yield Text(
         "Fitted on validation clips: temperatures, and calibrated probabilities from which on at "
         "most the given share of genuine clips would be called forged. A rate of which these are "
-        "too few to tell has none."
+        "too few to tell has none. Beyond the lowest, the rate falls at least by e^tail where the "
+        "odds rise by e."
     )
     if facts.contents:
         yield Text("Clips of people whom it has not seen count as validation clips, too:")
@@ -143,11 +144,12 @@ def _reading(facts: CardFacts) -> Iterator[Block]:
 
 def _threshold_cells(operating: Operating) -> Cells:
     rates = sorted({rate for pairs in operating.thresholds.values() for rate, _ in pairs})
-    head = ["head", "genuine clips", "temperature", *(f"at {rate:.0%}" for rate in rates)]
+    head = ["head", "genuine clips", "temperature", *(f"at {rate:.0%}" for rate in rates), "tail"]
     rows = []
     for name, pairs in operating.thresholds.items():
         scores = dict(pairs)
         cells = [f"{scores[rate]:.3f}" if rate in scores else "-" for rate in rates]
         temperature = f"{operating.temperatures[name]:.3f}"
-        rows.append([name, operating.genuine[name], temperature, *cells])
+        tail = f"{operating.tails[name]:.2f}" if name in operating.tails else "-"
+        rows.append([name, operating.genuine[name], temperature, *cells, tail])
     return [head, *rows]

@@ -44,7 +44,7 @@ class BundleInfo:
         format: of the folder.
         config: the experiment, without what only its own machine has.
         preparation: how files become clips.
-        temperatures, thresholds, genuine: of `Operating`.
+        temperatures, thresholds, tails, genuine: of `Operating`.
         notice: what every answer has to say of the detector, one line.
     """
 
@@ -53,6 +53,7 @@ class BundleInfo:
     preparation: PrepareSettings
     temperatures: dict[str, float]
     thresholds: dict[str, tuple[tuple[float, float], ...]]
+    tails: dict[str, float]
     genuine: dict[str, int]
     notice: str
 
@@ -118,6 +119,7 @@ def save_bundle(
         settings,
         operating.temperatures,
         operating.thresholds,
+        operating.tails,
         operating.genuine,
         notice,
     )
@@ -156,7 +158,7 @@ def read_bundle(folder: pathlib.Path, mesh: Mesh | None = None) -> LoadedBundle:
         mesh,
         jax.device_put(params, replicated(mesh)),
         info.preparation,
-        Operating(info.temperatures, info.thresholds, info.genuine),
+        Operating(info.temperatures, info.thresholds, info.tails, info.genuine),
         _domain(folder, arrays),
         info.notice,
         file_sha256(folder / MANIFEST_FILE),

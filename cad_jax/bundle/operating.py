@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from data_pipelines.metrics.counts import count_scores
-from data_pipelines.metrics.recalibration import apply_temperature, fit_temperature
-from data_pipelines.metrics.thresholds import threshold_at_fpr
+from data_pipelines.metrics.recalibration import apply_temperature, fit_temperature, logits
+from data_pipelines.metrics.thresholds import tail_slope, threshold_at_fpr
 
 RATES = (0.01, 0.05, 0.1)  # of genuine clips that are called forged
 
@@ -40,11 +40,14 @@ class Operating:
         thresholds: head -> pairs of (false positive rate, calibrated probability): from there on
             at most this share of the genuine validation clips would be called forged. Rates of
             which these are too few to tell are left out.
+        tails: head with thresholds -> slope of `metrics.thresholds.tail_slope`, by which the lowest
+            rate goes on falling above its probability's logit.
         genuine: head -> how many genuine validation clips its thresholds rest on.
     """
 
     temperatures: dict[str, float]
     thresholds: dict[str, tuple[tuple[float, float], ...]]
+    tails: dict[str, float]
     genuine: dict[str, int]
 
     def calibrated(
@@ -66,15 +69,25 @@ def fit_operating(validation: Mapping[str, Labelled]) -> Operating:
     """
     heads = {name: of for name, of in validation.items() if {0, 1} <= set(of.labels.tolist())}
     temperatures = {name: fit_temperature(*of) for name, of in heads.items()}
+    read = {
+        name: Labelled(of.labels, apply_temperature(of.scores, temperatures[name]))
+        for name, of in heads.items()
+    }
+    thresholds = {name: _thresholds(of) for name, of in read.items()}
     return Operating(
         temperatures,
-        {name: _thresholds(of, temperatures[name]) for name, of in heads.items()},
+        thresholds,
+        {name: _tail(of) for name, of in read.items() if thresholds[name]},
         {name: int(np.sum(of.labels == 0)) for name, of in heads.items()},
     )
 
 
-def _thresholds(validation: Labelled, temperature: float) -> tuple[tuple[float, float], ...]:
-    counts = count_scores(validation.labels, apply_temperature(validation.scores, temperature))
+def _tail(validation: Labelled) -> float:
+    return tail_slope(logits(validation.scores[validation.labels == 0]))
+
+
+def _thresholds(validation: Labelled) -> tuple[tuple[float, float], ...]:
+    counts = count_scores(*validation)
     # A rate below one clip of these could only be promised, not measured.
     measurable = [rate for rate in RATES if rate * counts.reals >= 1]
     pairs = [(rate, threshold_at_fpr(counts, rate)) for rate in measurable]

@@ -9,9 +9,11 @@ highest of so many (`rarity`).
 
 A file is what its worst part is, so that the rates of the parts add up. Manipulated is a part whose
 score 1 % of genuine files of as many parts would reach in any of them, suspicious one that 10 %
-would; where validation has too few genuine clips to tell so low a rate, the lowest that it can tell
-stands for it. What is rarer than validation can measure is suspicious, never manipulated. Where the
-median window lies outside of the detector's domain, nothing is said.
+would. Picture, sound, match and all together have an equal share of that rate, and the faces share
+the picture's, so that a crowd hides no forged voice. Where validation has too few genuine clips to
+tell so low a rate, the lowest that it can tell stands for it. What is rarer than validation can
+measure is suspicious, never manipulated. Where the median window lies outside of the detector's
+domain, nothing is said.
 """
 
 import dataclasses
@@ -124,12 +126,14 @@ def decide(
         "fused": talking,
     }
     judged_faces = np.unique(windows.face[(windows.face >= 0) & (windows.face_px >= MIN_FACE_PX)])
-    tests = len(judged_faces) + sum(_says(windows, part, of).any() for part, of in rows.items())
-    judge = functools.partial(_judge, windows, operating, int(tests))
-    faces = dict(_faces(windows, talking, judge))
+    heard = [part for part, of in rows.items() if _says(windows, part, of).any()]
+    tests = len(heard) + bool(len(judged_faces))
+    judge = functools.partial(_judge, windows, operating)
+    judge_face = functools.partial(judge, tests * len(judged_faces))
+    faces = dict(_faces(windows, talking, judge_face))
     large = [judged for face, judged in faces.items() if face.face_px >= MIN_FACE_PX]
     found = {"video": max(large, key=_badness, default=None)}
-    found |= {part: judge(part, of) for part, of in rows.items()}
+    found |= {part: judge(tests, part, of) for part, of in rows.items()}
     parts = {name: judged for name, judged in found.items() if judged is not None}
     notes = facts.notes + _small(list(faces))
     verdict, score, reasons, ranges = _worst(parts, large)
@@ -222,7 +226,7 @@ def _judge(
     rows: Rows,
     face: int | None = None,
 ) -> _Judged | None:
-    """What some windows say of one of the file's `tests` parts; None where they say nothing."""
+    """What some windows say of a part, one of so many tests; None where they say nothing."""
     head, rows = HEADS[part], _says(windows, part, rows)
     if not rows.any():
         return None
@@ -236,7 +240,8 @@ def _judge(
         return _Judged("cannot_tell", None, (Reason("out_of_domain", message),))
     values = operating.calibrated(head, windows.scores[head][rows])
     spans = np.stack([windows.start_s[rows], windows.end_s[rows]], axis=1)
-    return _judged(part, title, tests, values, spans, Rarity(operating.thresholds[head]))
+    rarity = Rarity(operating.thresholds[head], operating.tails[head])
+    return _judged(part, title, tests, values, spans, rarity)
 
 
 def _judged(

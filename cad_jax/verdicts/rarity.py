@@ -5,9 +5,9 @@ windows, and the highest of n is high for no other reason than that there are n:
 window reaches a score at rate r, some of n independent ones do at rate 1 - (1 - r)^n (Sidak).
 Overlapping windows of one person are alike, so the true rate is lower: the error is on the safe
 side. To let the highest of n speak at 1 %, r must be about 0.01 / n, far below what a few hundred
-validation clips can measure. There the tail is carried on by what `calibrated` means: among windows
-of odds o a genuine one comes for every o forged ones, so that the rate falls at least as the odds
-rise. That is an assumption, relied on for one power of ten and no further: `Rarity.measured`.
+validation clips can measure. There the tail goes on as its highest genuine clips say that it falls
+at least (`metrics.thresholds.tail_slope`). That is an assumption: what hangs on it by more than one
+power of ten is never called sure, see `Rarity.measured`.
 """
 
 import dataclasses
@@ -29,15 +29,17 @@ class Rarity:
     """Scores and the rates at which genuine windows reach them.
 
     Between the measured points the rate's logarithm is linear in the logit; beyond the lowest rate
-    it falls by 1 where the logit rises by 1. Scores below all of them, of which nothing hangs, are
-    on the straight line to rate 1 at score 0.
+    it falls by `slope` where the logit rises by 1. Scores below all of them, of which nothing
+    hangs, are on the straight line to rate 1 at score 0.
 
     Attributes:
         thresholds: (rate, score) as validation measured them, at least one; rates rise, scores do
             not.
+        slope: above 0.
     """
 
     thresholds: Sequence[tuple[float, float]]
+    slope: float
 
     @property
     def least(self) -> float:
@@ -49,7 +51,9 @@ class Rarity:
         log_rates, points = self._points()
         values = logits(scores)
         inside = np.clip(values, points[-1], points[0])
-        high = np.exp(np.interp(inside, points[::-1], log_rates[::-1]) - (values - inside))
+        high = np.exp(
+            np.interp(inside, points[::-1], log_rates[::-1]) - self.slope * (values - inside)
+        )
         most, lowest = self.thresholds[-1]
         return np.where(scores < lowest, 1 - (1 - most) * scores / lowest, high)
 
@@ -58,7 +62,7 @@ class Rarity:
         log_rates, points = self._points()
         values = np.log(rates)
         inside = np.clip(values, log_rates[0], log_rates[-1])
-        high = expit(np.interp(inside, log_rates, points) - (values - inside))
+        high = expit(np.interp(inside, log_rates, points) - (values - inside) / self.slope)
         most, lowest = self.thresholds[-1]
         return np.where(rates > most, lowest * (1 - rates) / (1 - most), high)
 

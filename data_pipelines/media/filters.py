@@ -1,19 +1,21 @@
-"""FFmpeg's filters on decoded frames: interlaced pictures become whole ones.
+"""FFmpeg's filters on decoded frames: how graphs are made, and interlaced pictures whole.
 
-Owns graphs and what goes through them. Progressive frames never enter one.
+Progressive frames are never deinterlaced.
 """
 
 import collections
 import fractions
+import itertools
 from collections.abc import Iterable, Iterator
 
 import av
 from av.error import FFmpegError
 from av.filter import Graph
+from av.filter.context import FilterContext
 
 from data_pipelines.media.errors import MediaError
 
-_TICK = fractions.Fraction(1, 1000)  # any will do: frames are counted, not timed
+TICK = fractions.Fraction(1, 1000)  # any will do: frames are counted, not timed
 
 
 def filter_graph(like: av.VideoFrame, *steps: tuple[str, dict[str, str]]) -> Graph:
@@ -23,19 +25,36 @@ def filter_graph(like: av.VideoFrame, *steps: tuple[str, dict[str, str]]) -> Gra
         MediaError: no_frames: frames that no filter takes.
     """
     graph = Graph()
-    last = graph.add_buffer(
-        width=like.width, height=like.height, format=like.format, time_base=_TICK
+    filters = [graph.add(name, **options) for name, options in [*steps, ("buffersink", {})]]
+    link(add_source(graph, like), *filters)
+    configure(graph, like)
+    return graph
+
+
+def add_source(graph: Graph, like: av.VideoFrame) -> FilterContext:
+    """Where frames of one size and format enter."""
+    return graph.add_buffer(
+        width=like.width, height=like.height, format=like.format, time_base=TICK
     )
-    for name, options in [*steps, ("buffersink", {})]:
-        following = graph.add(name, **options)
-        last.link_to(following)
-        last = following
+
+
+def link(*steps: FilterContext) -> None:
+    """Each to the next one."""
+    for step, following in itertools.pairwise(steps):
+        step.link_to(following)
+
+
+def configure(graph: Graph, like: av.VideoFrame) -> None:
+    """Makes a graph ready for frames like this one.
+
+    Raises:
+        MediaError: no_frames: frames that no filter takes.
+    """
     try:
         graph.configure()
     except FFmpegError as error:
         what = f"{like.format.name} frames of {like.width}x{like.height}"
         raise MediaError("no_frames", f"{what} cannot be converted: {error.strerror}") from error
-    return graph
 
 
 def deinterlaced(
@@ -77,7 +96,7 @@ class _Deinterlacer:
         self._count = 0
 
     def passed(self, time: float, frame: av.VideoFrame) -> Iterator[tuple[float, av.VideoFrame]]:
-        frame.pts, frame.time_base = self._count, _TICK
+        frame.pts, frame.time_base = self._count, TICK
         self._count += 1
         self._times.append(time)
         self._graph.vpush(frame)

@@ -88,6 +88,7 @@ class PictureConverter:
             MediaError: too_large: with square pixels it has more than the limits allow.
         """
         width, height = self._square(frame.width, frame.height)
+        turned = orientation(frame)
         if frame.color_trc in HDR:
             if self._mapper is None or not self._mapper.fits(frame):
                 self._mapper = ToneMapper(frame)
@@ -95,7 +96,7 @@ class PictureConverter:
         picture = self._reformatter.reformat(
             frame, width=width, height=height, format="rgb24", threads=1
         )
-        return orientation(frame).applied(picture.to_ndarray())
+        return turned.applied(picture.to_ndarray())
 
     def _square(self, width: int, height: int) -> tuple[int, int]:
         """The size with square pixels: the side that has too few gets more, none is lost."""

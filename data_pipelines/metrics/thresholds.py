@@ -4,8 +4,14 @@ What is not defined is nan, and so is everything at the threshold nan.
 """
 
 import numpy as np
+from jaxtyping import Float
+from scipy import special
 
 from data_pipelines.metrics.counts import PerSample, ScoreCounts, ratio
+
+TAIL = 30  # the highest reals, by which it is told how their numbers go on falling
+_SURE = 0.95  # that they fall at least as fast as said
+_STEEPEST = 10.0
 
 
 def accuracy(counts: ScoreCounts, threshold: float) -> PerSample:
@@ -48,6 +54,33 @@ def threshold_at_fpr(counts: ScoreCounts, fpr: float) -> float:
     if not called:
         return np.inf
     return float(np.append(_between(counts), counts.scores[-1])[called - 1])
+
+
+def tail_slope(reals: Float[np.ndarray, " n"]) -> float:
+    """How fast the rate of reals above a score falls at least: by exp(-slope) where it rises by 1.
+
+    What the `TAIL` highest, or the highest tenth of fewer, lie above the one before them is taken
+    to be exponential. The tails of logits are lighter than that, so it errs on the safe side.
+
+    Args:
+        reals: unbounded scores such as logits; at least 10.
+
+    Returns:
+        The lower end of a one-sided 95 % interval, at most 10.
+
+    Raises:
+        ValueError: fewer than 10 reals.
+
+    References:
+        Davison and Smith, Models for exceedances over high thresholds, 1990 (of shape 0).
+    """
+    if len(reals) < 10:
+        raise ValueError(f"tail_slope: {len(reals)} reals; it takes 10")
+    above = min(TAIL, len(reals) // 10)
+    start, *tail = np.sort(reals)[-above - 1 :]
+    excess = float(np.sum(np.array(tail) - start))
+    least = float(special.gammaincinv(above, 1 - _SURE))
+    return least / max(excess, least / _STEEPEST)
 
 
 def best_threshold(counts: ScoreCounts) -> float:

@@ -25,6 +25,9 @@ from data_pipelines.synthetic.presets import find_preset
 pytestmark = pytest.mark.slow
 
 
+HEADS = ("p_fake", "p_video", "p_audio", "p_mismatch")
+
+
 @pytest.fixture(scope="module")
 def detector(finished_run):
     """It knows everything, and its thresholds are those of a detector that works."""
@@ -32,7 +35,8 @@ def detector(finished_run):
     operating = dataclasses.replace(
         loaded.bundle.operating,
         temperatures=dict.fromkeys(loaded.bundle.operating.temperatures, 1.0),
-        thresholds=dict.fromkeys(("p_fake", "p_video", "p_audio", "p_mismatch"), ((0.1, 0.999),)),
+        thresholds=dict.fromkeys(HEADS, ((0.1, 0.999),)),
+        tails=dict.fromkeys(HEADS, 1.0),
     )
     return with_bundle(loaded, operating=operating, domain=Everywhere())
 

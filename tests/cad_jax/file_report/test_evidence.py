@@ -77,7 +77,7 @@ def test_a_window_shows_what_is_there_as_the_verdict_reads_it():
         offset_ms=p,
         distance=np.array([0.5, 1.0, 1.5]),
     )
-    operating = Operating({"p_video": 2.0}, {"p_video": ()}, {"p_video": 9})
+    operating = Operating({"p_video": 2.0}, {"p_video": ()}, {}, {"p_video": 9})
     picture, sound, whole = moments_of([seen, heard, both], scores, windows, operating)
     assert [(m.face, m.distance) for m in (picture, sound, whole)] == [
         (0, 0.5),

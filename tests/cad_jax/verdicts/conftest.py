@@ -16,7 +16,8 @@ FACTS = FileFacts("clip.mp4", 10.0, "1" * 64)
 def operating():
     thresholds = ((0.01, 0.9), (0.05, 0.8), (0.1, 0.7))
     return Operating(
-        dict.fromkeys(HEADS, 1.0), dict.fromkeys(HEADS, thresholds), dict.fromkeys(HEADS, 100),
+        dict.fromkeys(HEADS, 1.0), dict.fromkeys(HEADS, thresholds), dict.fromkeys(HEADS, 1.0),
+        dict.fromkeys(HEADS, 100),
     )  # fmt: skip
 
 

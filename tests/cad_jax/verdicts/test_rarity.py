@@ -7,7 +7,7 @@ from cad_jax.verdicts.rarity import Rarity, shared
 from data_pipelines.metrics.recalibration import logits
 
 MEASURED = ((0.01, 0.9), (0.05, 0.8), (0.1, 0.7))
-RARITY = Rarity(MEASURED)
+RARITY = Rarity(MEASURED, 2.0)
 
 
 @pytest.mark.parametrize(("rate", "score"), MEASURED)
@@ -24,9 +24,9 @@ def test_rates_fall_with_scores_and_come_back():
     np.testing.assert_allclose(RARITY.rate(np.array([0.0, 1.0])), [1.0, 0.0], atol=1e-9)
 
 
-def test_beyond_the_lowest_rate_it_falls_as_the_odds_rise():
+def test_beyond_the_lowest_rate_it_falls_by_the_slope():
     odds = np.exp(logits(np.array([0.9, 0.99])))
-    expected = 0.01 * odds[0] / odds[1]
+    expected = 0.01 * (odds[0] / odds[1]) ** 2
     np.testing.assert_allclose(RARITY.rate(np.array([0.99])), expected)
 
 
@@ -59,7 +59,7 @@ def test_how_far_validation_reaches(rate, reaches):
 
 
 def test_one_measured_rate_is_enough_and_equal_scores_do_no_harm():
-    assert Rarity(((0.1, 0.7),)).rate(np.array([0.7])) == pytest.approx([0.1])
-    tied = Rarity(((0.01, 0.8), (0.05, 0.8), (0.1, 0.7)))
+    assert Rarity(((0.1, 0.7),), 1.0).rate(np.array([0.7])) == pytest.approx([0.1])
+    tied = Rarity(((0.01, 0.8), (0.05, 0.8), (0.1, 0.7)), 1.0)
     assert np.isfinite(tied.rate(np.linspace(0, 1, 50))).all()
     assert (np.diff(tied.rate(np.linspace(0.01, 0.99, 99))) <= 0).all()

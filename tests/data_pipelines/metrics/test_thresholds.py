@@ -3,7 +3,12 @@ import pytest
 
 from data_pipelines.metrics import thresholds
 from data_pipelines.metrics.counts import ScoreCounts, count_scores
-from data_pipelines.metrics.thresholds import accuracy, balanced_accuracy, best_threshold
+from data_pipelines.metrics.thresholds import (
+    accuracy,
+    balanced_accuracy,
+    best_threshold,
+    tail_slope,
+)
 
 LABELS = np.array([0, 0, 1, 1])
 
@@ -87,3 +92,24 @@ def test_a_rate_may_be_out_of_reach():
     no_reals = count_scores(np.array([1, 1]), np.array([0.2, 0.9]))
     assert np.isnan(thresholds.threshold_at_fpr(no_reals, 0.1))
     assert np.isnan(thresholds.false_positive_rate(no_reals, 0.5))
+
+
+@pytest.mark.parametrize("count", [100, 5000])
+def test_an_exponential_tail_falls_as_said_or_faster_19_times_of_20(count):
+    rng = np.random.default_rng(0)
+    slopes = [tail_slope(rng.exponential(1 / 1.5, count)) for _ in range(400)]
+    assert np.mean(np.array(slopes) <= 1.5) == pytest.approx(0.95, abs=0.03)
+    assert np.median(slopes) > (1.0 if count > 1000 else 0.7)  # safe, not useless
+
+
+def test_a_gaussian_tail_falls_faster_than_said():
+    rng = np.random.default_rng(1)
+    start, slopes = 2.3263, [tail_slope(rng.normal(size=3000)) for _ in range(50)]
+    rarer = np.exp(-np.array(slopes) * (4.2649 - start)) / 100  # where 1 and 0.001 % lie above
+    assert np.mean(rarer > 1e-5) == 1
+
+
+def test_tails_without_length_are_finite_and_too_few_reals_have_none():
+    assert tail_slope(np.full(50, 3.0)) == 10.0
+    with pytest.raises(ValueError, match="9 reals"):
+        tail_slope(np.zeros(9))

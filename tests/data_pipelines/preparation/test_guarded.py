@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from data_pipelines.benchmarks.base import ClipSource
+from data_pipelines.lab.media_cases import CASES
+from data_pipelines.lab.media_writer import talking_clip, write_case
 from data_pipelines.media.clips import iterate_clips
 from data_pipelines.media.errors import MediaError
 from data_pipelines.media.settings import PrepareSettings
@@ -34,6 +36,18 @@ def test_records_come_in_order_and_a_bad_file_raises_where_it_is_read(sounds):
             found.append(error.reason)
     here = [[encode_clip(clip) for clip in iterate_clips(files[i], SETTINGS)] for i in (0, 3)]
     assert found == [here[0], "not_media", "missing", here[1]]
+
+
+@pytest.mark.parametrize("form", ["mp4: PQ", "mpg: upper field first", "ts: pieces"])
+def test_what_needs_filters_or_several_passes_is_read_without_writing_a_file(tmp_path, form):
+    (case,) = [case for case in CASES if f"{case.suffix}: {case.name}" == form]
+    path = write_case(case, talking_clip(), tmp_path)
+    files = sources(tmp_path, path.name)
+    (found,) = [
+        [encode_clip(clip) for clip in clips] for clips in guarded_clips(files, SETTINGS, 60.0)
+    ]
+    assert found == [encode_clip(clip) for clip in iterate_clips(files[0], SETTINGS)]
+    assert found
 
 
 def _hang_or_die(settings: PrepareSettings, source: ClipSource) -> Iterator[ClipRecord]:
