@@ -19,7 +19,13 @@ from cad_jax.run.scoring import make_scorer
 from cad_jax.verdicts.schema import verdict_schema
 from data_pipelines.errors import UserError
 from data_pipelines.loading.pipeline import evaluation_batches
+from data_pipelines.synthetic.capture import compress
+from data_pipelines.synthetic.codecs import write_mp4
 from data_pipelines.synthetic.export import export_clips
+from data_pipelines.synthetic.generate import shoot
+from data_pipelines.synthetic.kinds import BOTH, FORGERIES, GENUINE
+from data_pipelines.synthetic.performance import perform
+from data_pipelines.synthetic.plan import plan_clip, split_range
 from data_pipelines.synthetic.presets import find_preset
 
 pytestmark = pytest.mark.slow
@@ -177,3 +183,38 @@ def test_the_one_that_comes_along_judges_files_of_people_whom_it_never_saw(tmp_p
     assert detector.bundle.settings == preset.preparation
     found = [one["verdict"] for one in detector.predict(sorted(tmp_path.glob("*.mp4")))]
     assert found == ["authentic", "manipulated", "manipulated", "authentic"]
+
+
+@pytest.mark.heavy
+def test_two_forged_seconds_in_ten_minutes_are_found_where_they_are(tmp_path):
+    """One drawn person, 300 shots of 2 s; the 151st is forged in one of the two files."""
+    preset, seed, shots = find_preset("synthetic_tiny"), 2, 300
+    plan = plan_clip(preset, seed, split_range(preset, "test").start)
+    captures = [_shot(preset, seed, plan, take, "real") for take in range(shots)]
+    forged = _shot(preset, seed, plan, shots // 2, "swap_tts")
+    detector = Detector.load()
+    start_s = sum(len(capture.frames) for capture in captures[: shots // 2]) / 25
+    untouched = detector.predict(_film(tmp_path / "untouched.mp4", captures))
+    assert (untouched["ranges"], untouched["modalities"]["audio"]["verdict"]) == ([], "authentic")
+    captures[shots // 2] = forged
+    found = detector.predict(_film(tmp_path / "touched.mp4", captures))
+    assert found["verdict"] == "suspicious"
+    assert "beyond_validation" in codes(found)
+    (where,) = found["ranges"]
+    assert abs(where["start_s"] - start_s) < 1.0
+    assert abs(where["end_s"] - start_s - 2.0) < 1.0
+
+
+def _shot(preset, seed, plan, take, name):
+    (kind,) = [of for of in (GENUINE, *FORGERIES) if of.name == name]
+    plan = dataclasses.replace(plan, take=5_000_000 + take, kind=kind, modalities=BOTH)
+    return compress(shoot(seed, preset, plan, perform(preset, seed, plan)))
+
+
+def _film(path, captures):
+    """Shots in a row, each with as much sound as picture."""
+    lengths = [len(of.frames) * 640 for of in captures]
+    sound = [np.pad(of.audio, (0, n))[:n] for of, n in zip(captures, lengths, strict=True)]
+    frames = np.concatenate([of.frames for of in captures])
+    write_mp4(path, frames, np.concatenate(sound), crf=10, audio_bit_rate=128_000)
+    return path
