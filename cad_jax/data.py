@@ -144,10 +144,11 @@ def copy_preparation(config: DataConfig, workdir: pathlib.Path) -> None:
 
 
 def made_preparation(config: DataConfig) -> PrepareSettings:
-    """How a file becomes records like those of a set that a builder made; else the defaults."""
+    """How a file becomes records like those of a set that was made; else the defaults."""
     from data_pipelines.synthetic.presets import PRESETS  # here as above
 
-    preset = PRESETS.get(config.builder)
+    described = bool(config.path) and (pathlib.Path(config.path) / INFO_FILE).is_file()
+    preset = PRESETS.get(read_metadata(config.path).name if described else config.builder)
     return preset.preparation if preset else PrepareSettings()
 
 

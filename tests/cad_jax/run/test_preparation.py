@@ -10,7 +10,7 @@ from cad_jax.run.preparation import run_preparation
 from cad_jax.settings.experiment import DataConfig
 from data_pipelines.errors import UserError
 from data_pipelines.media.settings import PrepareSettings
-from data_pipelines.records.metadata import PREPARATION_FILE
+from data_pipelines.records.metadata import PREPARATION_FILE, write_metadata
 from data_pipelines.synthetic.presets import find_preset
 
 
@@ -19,6 +19,8 @@ def test_of_a_set_that_was_made_files_become_what_its_records_are(tmp_path):
     preset = find_preset("synthetic_small")
     assert (made.size, made.margin, made.jpeg_quality) == (128, preset.margin, preset.jpeg_quality)
     assert run_preparation(tmp_path, made) == made
+    write_metadata(tmp_path, "synthetic_small", {})  # made before, under data=folder
+    assert made_preparation(DataConfig(path=str(tmp_path))) == made
     for builder in ("", "drawn"):
         assert made_preparation(DataConfig(builder=builder)) == PrepareSettings()
 
