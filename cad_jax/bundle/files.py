@@ -184,7 +184,9 @@ def _portable(config: Experiment) -> Experiment:
 def _read_info(path: pathlib.Path) -> BundleInfo:
     values = read_json(path)
     if values.get("format") != FORMAT:
-        raise BundleError(f"{path} is of format {values.get('format')!r}, not {FORMAT}")
+        found = values.get("format")
+        again = "remove its folder and make it again"
+        raise BundleError(f"{path} is of format {found!r}, this program's is {FORMAT}: {again}")
     try:
         return structure(BundleInfo, values, str(path))
     except ConfigError as error:  # of another version of this program

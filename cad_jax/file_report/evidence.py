@@ -53,7 +53,7 @@ class Moment:
         face: the track's number; None for sound alone.
         scores: p_fake, p_video, p_audio and p_mismatch as the verdict reads them; nan where a
             modality is missing.
-        distance: from what the detector was trained on, over the domain's limit.
+        distance: from what the detector was trained on; 1 is as far as it knows.
         frames: what was seen; empty where nothing was, or where the pictures were not kept.
         sync_curve: [o] likeness of lips and sound by the sound's delay; empty without both.
         sound_times, p_sound: [t] seconds, and evidence that the sound is forged there; empty

@@ -15,6 +15,7 @@ from cad_jax.commands.bundle import main
 from cad_jax.data import open_evaluation
 from cad_jax.run.appearance import HEARD, SEEN
 from cad_jax.run.judging import described_scores
+from cad_jax.run.manifest import MANIFEST_FILE, write_manifest
 from cad_jax.run.placement import load_run
 from cad_jax.run.scoring import make_scorer
 from data_pipelines.loading.source import TFRecordSource
@@ -114,6 +115,15 @@ def test_what_is_no_bundle_is_refused(copy, tmp_path):
         read_bundle(tmp_path)
     (copy / CARD).unlink()
     with pytest.raises(BundleError, match=r"MODEL_CARD\.md is missing"):
+        read_bundle(copy)
+
+
+def test_another_format_is_refused_with_what_to_do(copy):
+    info = json.loads((copy / INFO).read_bytes()) | {"format": 1}
+    (copy / INFO).write_text(json.dumps(info))
+    (copy / MANIFEST_FILE).unlink()
+    write_manifest(copy, None)
+    with pytest.raises(BundleError, match=r"of format 1, this program's is 2: remove its folder"):
         read_bundle(copy)
 
 
