@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, UInt8
 
 from cad_jax.models import texture, voice
+from cad_jax.models.cad import visible
 from cad_jax.models.log_mel import HOP, log_mel
 from cad_jax.types import Batch
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
@@ -34,13 +35,14 @@ def appearance(batch: Batch) -> Float[Array, "b d"]:
         d = SEEN + HEARD; nan where a modality is missing.
     """
     hops = SAMPLE_RATE // FRAME_RATE // HOP
-    frames, exists = batch["frames"], batch["frame_mask"]
+    clip = visible(batch)  # as the model sees it, so that the compiler joins what both compute
+    frames, exists = clip.frames, clip.frame_mask
     side = frames.shape[2] // texture.SIDES * texture.SIDES
     seen = [
         _over_time(picture_spectra(frames), exists),
         texture.texture_statistics(frames[:, :, :side, :side], exists),
     ]
-    waveform, sounds = batch["waveform"], batch["waveform_mask"]
+    waveform, sounds = clip.waveform, clip.waveform_mask
     levels = jnp.swapaxes(log_mel(waveform, MELS), 1, 2)
     heard = [
         _over_time(levels, jnp.repeat(sounds, hops, axis=1)),

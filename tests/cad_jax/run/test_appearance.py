@@ -13,7 +13,9 @@ def batch(frames, has_video, has_audio):
     rng = np.random.default_rng(1)
     return {
         "frames": jnp.asarray(frames),
+        "frame_times": jnp.zeros((b, t), jnp.float32),
         "frame_mask": jnp.asarray(np.arange(t) < t - 1)[None].repeat(b, 0),
+        "mouth_frames": jnp.zeros((b, 0, 0, 0, 3), jnp.uint8),
         "has_video": jnp.asarray(has_video),
         "has_audio": jnp.asarray(has_audio),
         "waveform": jnp.asarray(rng.standard_normal((b, 6400)), jnp.float32) / 10,
