@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    chosen = [case for case in CASES if args.only in f"{case.suffix}: {case.name}"]
+    chosen = [case for case in CASES if args.only in case.title]
     if not chosen:
         raise UserError(f"no case has {args.only!r} in its name")
     os.environ.setdefault("SVT_LOG", "1")  # the AV1 encoder prints its settings otherwise

@@ -69,6 +69,11 @@ class MediaCase:
     options: dict[str, str] = dataclasses.field(default_factory=dict)
     kept: float = 1.0
 
+    @property
+    def title(self) -> str:
+        """What it is called where it stands among others: `mp4: PQ`."""
+        return f"{self.suffix}: {self.name}"
+
 
 def _case(name: str, suffix: str, codecs: str = "libx264 aac", **form: Any) -> MediaCase:
     video, _, audio = codecs.partition(" ")

@@ -90,9 +90,8 @@ def table(rows: Iterable[Row]) -> Iterator[str]:
     """Lines for people, a row at a time."""
     yield f"{'case':<28}{'frames':>7}{'error':>7}{'lag ms':>8}{'colour':>8}{'crop':>7}"
     for row in rows:
-        name = f"{row.case.suffix}: {row.case.name}"
         yield (
-            f"{name:<28}{row.frames:>7}{row.frame_error:>7.2f}{row.lag_ms:>8.1f}"
+            f"{row.case.title:<28}{row.frames:>7}{row.frame_error:>7.2f}{row.lag_ms:>8.1f}"
             f"{row.colour:>8.1f}{row.correlation:>7.3f}  {', '.join(row.faults)}".rstrip()
         )
 

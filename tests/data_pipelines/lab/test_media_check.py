@@ -17,7 +17,7 @@ SHORT = (
 
 
 def named(*names: str) -> list[MediaCase]:
-    return [case for case in CASES if f"{case.suffix}: {case.name}" in names]
+    return [case for case in CASES if case.title in names]
 
 
 @pytest.mark.slow
@@ -28,7 +28,7 @@ def test_forms_are_prepared_right(tmp_path):
 
 
 def test_every_form_has_a_name_of_its_own():
-    names = [f"{case.suffix}: {case.name}" for case in CASES]
+    names = [case.title for case in CASES]
     assert len(set(names)) == len(names) >= 60
 
 

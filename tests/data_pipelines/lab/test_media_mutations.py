@@ -12,7 +12,7 @@ from data_pipelines.lab.media_mutations import (
 )
 from scripts import check_media as script
 
-CHEAP = [case for case in CASES if f"{case.suffix}: {case.name}" in {
+CHEAP = [case for case in CASES if case.title in {
     "mp4: h264 aac", "avi: mpeg4 mp3", "ts: h264 aac", "mkv: ffv1 pcm", "mpg: mpeg2 mp2",
 }]  # fmt: skip
 

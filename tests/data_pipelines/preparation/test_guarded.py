@@ -40,7 +40,7 @@ def test_records_come_in_order_and_a_bad_file_raises_where_it_is_read(sounds):
 
 @pytest.mark.parametrize("form", ["mp4: PQ", "mpg: upper field first", "ts: pieces"])
 def test_what_needs_filters_or_several_passes_is_read_without_writing_a_file(tmp_path, form):
-    (case,) = [case for case in CASES if f"{case.suffix}: {case.name}" == form]
+    (case,) = [case for case in CASES if case.title == form]
     path = write_case(case, talking_clip(), tmp_path)
     files = sources(tmp_path, path.name)
     (found,) = [
