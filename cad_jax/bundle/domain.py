@@ -120,7 +120,7 @@ def fit_gaussian(
     covariance, _ = ledoit_wolf((rows - mean) / scale, assume_centered=True)
     variances, vectors = (x[..., ::-1] for x in np.linalg.eigh(covariance))
     variances = np.append(variances[:r], np.mean(variances[r:]))
-    deviations = np.maximum(np.sqrt(np.maximum(variances, 0)), _LEAST)
+    deviations = np.sqrt(np.maximum(variances, _LEAST**2))
     arrays = (mean, scale, vectors[:, :r], deviations)
     found = Gaussian(*(x.astype(np.float32) for x in arrays))
     distances = found.distance(validation)

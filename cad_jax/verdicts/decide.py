@@ -126,8 +126,8 @@ def decide(
         "fused": talking,
     }
     judged_faces = np.unique(windows.face[(windows.face >= 0) & (windows.face_px >= MIN_FACE_PX)])
-    heard = [part for part, of in rows.items() if _says(windows, part, of).any()]
-    tests = len(heard) + bool(len(judged_faces))
+    whole = [part for part, of in rows.items() if _says(windows, part, of).any()]
+    tests = len(whole) + bool(len(judged_faces))
     judge = functools.partial(_judge, windows, operating)
     judge_face = functools.partial(judge, tests * len(judged_faces))
     faces = dict(_faces(windows, talking, judge_face))

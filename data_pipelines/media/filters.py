@@ -1,4 +1,4 @@
-"""FFmpeg's filters on decoded frames: how graphs are made, and interlaced pictures whole.
+"""FFmpeg's filters on decoded frames: their graphs, and how interlaced pictures become whole ones.
 
 Progressive frames are never deinterlaced.
 """
