@@ -8,15 +8,15 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int, UInt8
+from jaxtyping import Array, Bool, Float, UInt8
 
 from cad_jax.models import texture, voice
 from cad_jax.models.alignment import AlignmentProjector, CrossAttention
+from cad_jax.models.clip import Clip, visible
 from cad_jax.models.fusion import Fusion
 from cad_jax.models.layers import NO_LORA
 from cad_jax.models.lips import LipsTower
@@ -32,39 +32,10 @@ from cad_jax.models.whisper import TOKEN_RATE, WhisperEncoder
 from cad_jax.settings.loss import HEADS, Contrast, Head
 from cad_jax.settings.model import CADConfig, LoRAConfig, ViTConfig, WhisperConfig
 from cad_jax.types import Batch, Outputs
-from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
+from data_pipelines.records.clip import FRAME_RATE
 
 FIRST_TEMPERATURE, LARGEST_SCALE = 0.07, 100.0  # of InfoNCE, as in CLIP
 SIGMOID_TEMPERATURE, SIGMOID_BIAS = 0.1, -10.0  # of the sigmoid contrast, as in SigLIP
-
-
-@flax.struct.dataclass
-class Clip:
-    """A batch as the towers may see it: what a clip does not have is masked and zeroed.
-
-    The features, where they were stored, are what the alignment path's towers would make of it.
-    """
-
-    frames: UInt8[Array, "b t h w 3"]
-    frame_times: Float[Array, "b t"]
-    frame_mask: Bool[Array, "b t"]
-    align_frames: UInt8[Array, "b k ah aw 3"]
-    align_times: Float[Array, "b k"]
-    align_mask: Bool[Array, "b k"]
-    waveform: Float[Array, "b s"]
-    waveform_mask: Bool[Array, "b g"]
-    video_features: Float[Array, "b k d"] | None = None
-    audio_features: Float[Array, "b n c"] | None = None
-
-    @property
-    def seconds(self) -> float:
-        return self.waveform.shape[1] / SAMPLE_RATE
-
-    @property
-    def grid_index(self) -> Int[Array, "b k"]:
-        """The 25 Hz grid bin in which each alignment frame is shown."""
-        index = jnp.round(self.align_times * FRAME_RATE).astype(jnp.int32)
-        return jnp.clip(index, 0, self.waveform_mask.shape[1] - 1)
 
 
 class CAD(nnx.Module):
@@ -266,47 +237,6 @@ class CAD(nnx.Module):
         return voice.voice_statistics(clip.waveform, clip.waveform_mask)
 
 
-@jax.named_scope("visible")
-def visible(batch: Batch, streams: str = "both") -> Clip:
-    """Take from the batch what the towers may see; `streams` can shut out a modality.
-
-    Raises:
-        ValueError: samples and grid bins disagree, or there is no slot for a frame.
-    """
-    samples, bins = batch["waveform"].shape[1], batch["waveform_mask"].shape[1]
-    if samples * FRAME_RATE != bins * SAMPLE_RATE:
-        raise ValueError(f"waveform of {samples} samples; {bins} bins of 40 ms need 640 each")
-    if batch["frames"].shape[1] == 0:
-        raise ValueError("frames: no slot in [b t h w 3]; mask frames that do not exist instead")
-    has_video = batch["has_video"] if streams != "audio" else jnp.zeros_like(batch["has_video"])
-    has_audio = batch["has_audio"] if streams != "video" else jnp.zeros_like(batch["has_audio"])
-    frame_mask = batch["frame_mask"] & has_video[:, None]
-    frames = jnp.where(frame_mask[..., None, None, None], batch["frames"], 0)
-    waveform_mask = batch["waveform_mask"] & has_audio[:, None]
-    sounding = jnp.repeat(waveform_mask, samples // bins, axis=1)
-    clip = Clip(
-        frames=frames,
-        frame_times=batch["frame_times"],
-        frame_mask=frame_mask,
-        align_frames=frames,
-        align_times=batch["frame_times"],
-        align_mask=frame_mask,
-        waveform=jnp.where(sounding, batch["waveform"], 0.0),
-        waveform_mask=waveform_mask,
-        video_features=_stored(batch, "video_features"),
-        audio_features=_stored(batch, "audio_features"),
-    )
-    if batch["mouth_frames"].shape[1] == 0:
-        return clip
-    mouth_mask = batch["mouth_mask"] & has_video[:, None]
-    return dataclasses.replace(
-        clip,
-        align_frames=jnp.where(mouth_mask[..., None, None, None], batch["mouth_frames"], 0),
-        align_times=batch["mouth_times"],
-        align_mask=mouth_mask,
-    )
-
-
 class _TowerFactory:
     """Builds a tower with the configuration's options, or None where there is none to build."""
 
@@ -365,13 +295,6 @@ def _sound_track(features: Float[Array, "b n c"], clip: Clip) -> Track:
     """Tokens with the times and the mask that those of this clip have."""
     mask = jnp.repeat(clip.waveform_mask, TOKEN_RATE // FRAME_RATE, axis=1)
     return Track(features, bin_centres(mask.shape[1], clip.seconds, mask.shape[0]), mask)
-
-
-def _stored(batch: Batch, key: str) -> Float[Array, "b n c"] | None:
-    """Stored features, which travel as the bits of bfloat16."""
-    if key not in batch:
-        return None
-    return jax.lax.bitcast_convert_type(batch[key], jnp.bfloat16).astype(jnp.float32)
 
 
 def _pool_sound(audio: Track, clip: Clip, bins: int) -> Track:

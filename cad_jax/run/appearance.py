@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, UInt8
 
 from cad_jax.models import texture, voice
-from cad_jax.models.cad import visible
+from cad_jax.models.clip import visible
 from cad_jax.models.log_mel import HOP, log_mel
 from cad_jax.types import Batch
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE

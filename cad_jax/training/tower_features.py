@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from cad_jax.models.cad import CAD, visible
+from cad_jax.models.cad import CAD
+from cad_jax.models.clip import visible
 from cad_jax.parallel import hosts
 from cad_jax.parallel.mesh import check_divides, put_batch, replicated
 from cad_jax.run.initialise import tower_parameters
