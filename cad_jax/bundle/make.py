@@ -20,6 +20,7 @@ from cad_jax.data import (
 )
 from cad_jax.evaluation import groups
 from cad_jax.evaluation.evaluate import score_table
+from cad_jax.models.texture import SIDES
 from cad_jax.run.appearance import SEEN
 from cad_jax.run.judging import described_scores
 from cad_jax.run.placement import LoadedRun, load_run
@@ -76,14 +77,18 @@ def write_bundle(
         commit: of this program, for the model card; empty for unknown.
 
     Raises:
-        UserError: no such run, or a pretraining; its sets are gone; a calibration set is none, was
-            trained on or has neither split; `folder` holds something.
+        UserError: no such run, a pretraining, or one of too small pictures; its sets are gone; a
+            calibration set is none, was trained on or has neither split; `folder` holds something.
         OSError: it cannot be written.
     """
     refuse_occupied(folder)  # before minutes of work, not after
     run = load_run(workdir)
     if run.config.stage == "pretrain":
         raise BundleError(f"{workdir} is a pretraining, which judges nothing yet")
+    side = run.config.data.clip.image_size
+    if side < SIDES:
+        needed = f"what a picture looks like is measured on {SIDES} or more"
+        raise BundleError(f"{workdir} sees pictures of {side} pixels; {needed}")
     run = run._replace(config=build_data(run.config))
     others = list(_calibration_splits(run.config.data, calibration))
     contents = tuple(describe_split(data, data.path, split) for data, split in others)

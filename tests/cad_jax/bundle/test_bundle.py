@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cad_jax.bundle import make
 from cad_jax.bundle.files import ARRAYS, CARD, INFO, BundleError, read_bundle, save_bundle
 from cad_jax.bundle.make import DRAWN, OTHERS, write_bundle
 from cad_jax.bundle.step import check_parameters
@@ -165,3 +166,13 @@ def test_the_command_says_in_a_line_why_not(finished_pretraining, bundle, tmp_pa
     assert "no checkpoint in" in said(tmp_path, tmp_path / "new")
     assert "is a pretraining" in said(finished_pretraining[1], tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_too_small_pictures_are_refused(finished_run, tmp_path, monkeypatch):
+    run = load_run(finished_run[1])
+    small = dataclasses.replace(run.config.data.clip, image_size=16)
+    data = dataclasses.replace(run.config.data, clip=small)
+    config = dataclasses.replace(run.config, data=data)
+    monkeypatch.setattr(make, "load_run", lambda _: run._replace(config=config))
+    with pytest.raises(BundleError, match=r"sees pictures of 16 pixels; .* measured on 32 or more"):
+        write_bundle(finished_run[1], tmp_path / "new")
