@@ -20,8 +20,7 @@ from cad_jax.data import (
 )
 from cad_jax.evaluation import groups
 from cad_jax.evaluation.evaluate import score_table
-from cad_jax.models.texture import SIDES
-from cad_jax.run.appearance import SEEN
+from cad_jax.run.appearance import SEEN, SMALLEST
 from cad_jax.run.judging import described_scores
 from cad_jax.run.placement import LoadedRun, load_run
 from cad_jax.run.preparation import run_preparation
@@ -86,8 +85,8 @@ def write_bundle(
     if run.config.stage == "pretrain":
         raise BundleError(f"{workdir} is a pretraining, which judges nothing yet")
     side = run.config.data.clip.image_size
-    if side < SIDES:
-        needed = f"what a picture looks like is measured on {SIDES} or more"
+    if side < SMALLEST:
+        needed = f"what a picture looks like is measured on {SMALLEST} or more"
         raise BundleError(f"{workdir} sees pictures of {side} pixels; {needed}")
     run = run._replace(config=build_data(run.config))
     others = list(_calibration_splits(run.config.data, calibration))

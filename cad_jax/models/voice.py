@@ -7,8 +7,6 @@ Detection"; theirs are mean and deviation, these also differences). Nothing is l
 Letters: s samples, w a window's samples, r frames, f bins, g grid bins of 40 ms.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +14,7 @@ from jax.lax import Precision
 from jaxtyping import Array, Bool, Float
 
 from cad_jax.models.log_mel import decades
+from cad_jax.parallel.mesh import on_own_clips
 
 HOPS = {window: 5 * window // 16 for window in (512, 1024, 2048)}  # 10, 20 and 40 ms
 BANDS = 64  # of 125 Hz
@@ -85,45 +84,6 @@ def log_spectrum(waveform: Float[Array, "b s"], window: int) -> Float[Array, "b 
     parts = padded.reshape(len(padded), -1, window // 16)
     views = [parts[:, first::5][:, : samples // hop] for first in range(16)]
     frames = jnp.concatenate(views, axis=-1)
-    return decades(power_spectrum(frames * np.hanning(window + 1)[:-1].astype(np.float32)))
-
-
-def power_spectrum(x: Float[Array, "*n w"]) -> Float[Array, "*n f"]:
-    """Squared magnitude of the DFT's first half, w a power of two.
-
-    Two short products by DFT matrices with a twist between them (Cooley and Tukey 1965): they shard
-    over the batch as any product does, which an FFT need not.
-    """
-    size = x.shape[-1]
-    first, second = _factors(size)
-    columns = x.reshape(*x.shape[:-1], first, second)  # sample = second * row + column
-    real, imaginary = _dft(first)
-    product = functools.partial(jnp.einsum, precision=Precision.HIGHEST)
-    a = product("...rc,rk->...kc", columns, real)
-    b = product("...rc,rk->...kc", columns, imaginary)
-    cosine, sine = _twist(first, second)
-    a, b = a * cosine - b * sine, a * sine + b * cosine
-    real, imaginary = (matrix[:, : second // 2] for matrix in _dft(second))
-    power = (product("...kc,cl->...lk", a, real) - product("...kc,cl->...lk", b, imaginary)) ** 2
-    power += (product("...kc,cl->...lk", a, imaginary) + product("...kc,cl->...lk", b, real)) ** 2
-    return power.reshape(*x.shape[:-1], size // 2)  # bin = first * l + k
-
-
-def _factors(size: int) -> tuple[int, int]:
-    """Powers of two, as near to each other as can be, whose product is the size."""
-    half = (size.bit_length() - 1) // 2
-    return size >> half, 1 << half
-
-
-@functools.cache
-def _dft(size: int) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:
-    """The DFT matrix: real and imaginary part."""
-    angle = -2 * np.pi / size * (np.outer(np.arange(size), np.arange(size)) % size)
-    return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
-
-
-@functools.cache
-def _twist(first: int, second: int) -> tuple[Float[np.ndarray, "k c"], Float[np.ndarray, "k c"]]:
-    """What column c of the second product has been turned by, for bin k of the first."""
-    angle = -2 * np.pi / (first * second) * np.outer(np.arange(first), np.arange(second))
-    return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+    shape = np.hanning(window + 1)[:-1].astype(np.float32)
+    spectrum = on_own_clips(jnp.fft.rfft, frames * shape)[..., :-1]
+    return decades(spectrum.real**2 + spectrum.imag**2)

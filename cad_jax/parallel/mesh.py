@@ -4,7 +4,7 @@ Owns the axes `data` and `fsdp`; a batch is split over both. Knows nothing of pa
 `rules`), of models or of what a batch contains beyond its leading dimension.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -92,6 +92,17 @@ def keep_on_batch(x: jax.Array) -> jax.Array:
     if jax.sharding.get_abstract_mesh().empty:
         return x
     return jax.lax.with_sharding_constraint(x, P(BATCH_AXES))
+
+
+def on_own_clips(function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+    """A function of the rows of a batch, applied by each device to its own.
+
+    For what the compiler does not split by rows: it gathers the whole batch for an FFT. Where the
+    context has no mesh, as `keep_on_batch`, the function is applied to all.
+    """
+    if jax.sharding.get_abstract_mesh().empty:
+        return function(x)
+    return jax.shard_map(function, in_specs=P(BATCH_AXES), out_specs=P(BATCH_AXES))(x)
 
 
 def put_batch(batch: Mapping[str, Any], mesh: Mesh) -> Batch:

@@ -15,11 +15,13 @@ from jaxtyping import Array, Bool, Float, UInt8
 from cad_jax.models import texture, voice
 from cad_jax.models.clip import visible
 from cad_jax.models.log_mel import HOP, log_mel
+from cad_jax.parallel.mesh import on_own_clips
 from cad_jax.types import Batch
 from data_pipelines.records.clip import FRAME_RATE, SAMPLE_RATE
 
 RINGS = 16  # of a picture's spectrum, from the mean to the finest detail
 MELS = 80
+SMALLEST = texture.SIDES  # pixels that a picture's side needs
 _FLOOR = 1e-6  # power; far below one grey level
 _CHANNELS = 3 * (RINGS + 2)
 
@@ -68,7 +70,7 @@ def picture_spectra(frames: UInt8[Array, "b t h w 3"]) -> Float[Array, "b t c"]:
     for channel in (bright, rgb[..., 2] - bright, rgb[..., 0] - bright):
         mean = jnp.mean(channel, axis=(2, 3))
         rest = (channel - mean[..., None, None]) * _window(side)
-        power = jnp.abs(jnp.fft.fft2(rest)) ** 2
+        power = jnp.abs(on_own_clips(jnp.fft.fft2, rest)) ** 2
         rings = power.reshape(*power.shape[:2], -1) @ _rings(side)
         spread = jnp.std(channel, axis=(2, 3))
         parts += [jnp.log10(rings + _FLOOR), jnp.stack([mean, spread], axis=-1)]

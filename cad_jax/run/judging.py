@@ -30,7 +30,8 @@ def scoring_step(model: FunctionalModel, mesh: Mesh, judge: Judge) -> Step:
     """
 
     def score(params: Params, batch: Batch) -> dict[str, jax.Array]:
-        scores = judge(model.merge(params)(batch), batch)
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            scores = judge(model.merge(params)(batch), batch)
         rows = {"clip_index": batch["clip_index"], "valid": batch["valid"]}
         return scores | rows | {"faulty": faulty_scores(scores, batch)}
 

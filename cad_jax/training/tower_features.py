@@ -143,7 +143,8 @@ def _compiled(learner: Learner):
     def compute(params: Params, batch: Batch) -> tuple[jax.Array, ...]:
         model: CAD = learner.model.merge(params)
         clip = visible(batch, learner.config.model.streams)
-        features = (x.astype(jnp.bfloat16) for x in model.alignment_features(clip))
+        with jax.sharding.use_abstract_mesh(learner.mesh.abstract_mesh):
+            features = [x.astype(jnp.bfloat16) for x in model.alignment_features(clip)]
         bits = (jax.lax.bitcast_convert_type(x, jnp.uint16) for x in features)
         return *bits, batch["clip_index"]
 

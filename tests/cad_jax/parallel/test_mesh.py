@@ -1,13 +1,16 @@
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import AxisType
 
+from cad_jax.lab.compile_report import count_collectives
 from cad_jax.parallel.mesh import (
     BATCH_AXES,
     batch_sharding,
     keep_on_batch,
     make_mesh,
+    on_own_clips,
     put_batch,
     replicated,
 )
@@ -68,6 +71,20 @@ def test_batches_that_do_not_fit_are_refused():
 def test_slices_that_are_not_there_are_refused():
     with pytest.raises(UserError, match=r"slices=2: the devices make up 1 slice\(s\)"):
         make_mesh(8, 1, slices=2)
+
+
+def test_each_device_transforms_its_own_clips_and_nothing_is_sent():
+    mesh = make_mesh(2, 4)
+    x = np.random.default_rng(0).standard_normal((16, 3, 64)).astype(np.float32)
+
+    def spectra(x):
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            return on_own_clips(jnp.fft.rfft, x)
+
+    step = jax.jit(spectra).lower(put_batch({"x": x}, mesh)["x"]).compile()
+    assert count_collectives(step.as_text()) == {}
+    got = step(put_batch({"x": x}, mesh)["x"])
+    np.testing.assert_array_equal(got, on_own_clips(jnp.fft.rfft, jnp.asarray(x)))
 
 
 def test_an_activation_is_kept_on_the_batch_only_where_there_is_a_mesh():
