@@ -1,4 +1,4 @@
-"""A batch as the towers may see it; loaded without the library of modules they are built from."""
+"""A batch as the towers may see it; a compiled detector needs this and none of the towers."""
 
 import dataclasses
 
